@@ -1,0 +1,18 @@
+// Package transport finds, dials and authenticates the server of an XMPP domain.
+//
+// Four steps, each usable alone:
+//
+//   - [Resolve] turns a domain into an ordered list of targets: both SRV services merged
+//     (RFC 6120 §3.2, XEP-0368), or the domain itself when it has no SRV record at all.
+//   - [Order] is the selection of RFC 2782 alone.
+//   - [Dial] connects to one target by happy eyeballs (RFC 8305).
+//   - [ClientTLS] and [VerifyPeer] check that the peer is the domain of the account,
+//     whatever host was dialled (RFC 6120 §13.7, RFC 9525).
+//
+// # What is trusted
+//
+// DNS is not. An SRV target, a redirect or a host set by hand only say where to knock;
+// the certificate is always checked against the domain of the JID.
+// DANE (TLSA records, RFC 7673) is not implemented, no DNSSEC status is read,
+// and the TXT records that XEP-0156 once had are never asked for.
+package transport
