@@ -1,0 +1,127 @@
+package sasl
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+)
+
+// cacheLimit bounds a KeyCache. An account needs one entry per hash that its server offers.
+const cacheLimit = 16
+
+// KeyCache keeps the SCRAM keys of one account between attempts, so that a reconnect costs neither the key derivation nor the password.
+// Its zero value is ready to use. It is safe for concurrent use and holds 16 entries at most; the oldest goes first.
+//
+//   - Keys come in only after the server has proved with its signature that it knows them, so they are right.
+//   - They are found by hash, user name, salt and iteration count; a server that changes one of these makes the client derive anew.
+//   - While they are found, Credentials.Password is not called: call Forget or Wipe when the password has changed
+//     and when the server refuses the login.
+//   - One cache serves one account on one server. Shared, it would let one server use the salt of another
+//     to obtain a proof made with the other's keys, and guess at the password behind it.
+//
+// The keys are as good as the password on that server. They are never printed, and there is no way to read or store them.
+type KeyCache struct {
+	mu      sync.Mutex
+	entries []*cacheEntry // oldest first; pointers, so that printing a struct that holds a cache prints addresses
+}
+
+type cacheKey struct {
+	hash, username, salt string
+	iterations           int
+}
+
+type cacheEntry struct {
+	key    cacheKey
+	client []byte
+	server []byte
+}
+
+func (e *cacheEntry) wipe() {
+	clear(e.client)
+	clear(e.server)
+}
+
+// get returns copies of the two keys.
+func (k *KeyCache) get(key cacheKey) (client, server []byte, ok bool) {
+	if k == nil {
+		return nil, nil, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range k.entries {
+		if e.key == key {
+			return slices.Clone(e.client), slices.Clone(e.server), true
+		}
+	}
+	return nil, nil, false
+}
+
+// put keeps copies of the two keys.
+func (k *KeyCache) put(key cacheKey, client, server []byte) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.removeLocked(func(e *cacheEntry) bool { return e.key == key })
+	if len(k.entries) >= cacheLimit {
+		oldest := k.entries[0]
+		k.removeLocked(func(e *cacheEntry) bool { return e == oldest })
+	}
+	k.entries = append(k.entries, &cacheEntry{key, slices.Clone(client), slices.Clone(server)})
+}
+
+// drop removes one entry.
+func (k *KeyCache) drop(key cacheKey) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.removeLocked(func(e *cacheEntry) bool { return e.key == key })
+}
+
+func (k *KeyCache) removeLocked(match func(*cacheEntry) bool) {
+	k.entries = slices.DeleteFunc(k.entries, func(e *cacheEntry) bool {
+		if !match(e) {
+			return false
+		}
+		e.wipe()
+		return true
+	})
+}
+
+// Forget overwrites and removes the keys of a user name, spelled as in [Credentials].
+// The next attempt asks for the password again. A nil cache is left alone.
+func (k *KeyCache) Forget(username string) {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.removeLocked(func(e *cacheEntry) bool { return e.key.username == username })
+}
+
+// Wipe overwrites all keys with zeros and removes them; the cache can be used again.
+// Copies that the garbage collector or an attempt under way hold are beyond its reach. A nil cache is left alone.
+func (k *KeyCache) Wipe() {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.removeLocked(func(*cacheEntry) bool { return true })
+}
+
+// String says nothing about the content.
+func (k *KeyCache) String() string { return "sasl.KeyCache{[redacted]}" }
+
+// GoString is String.
+func (k *KeyCache) GoString() string { return k.String() }
+
+// Format writes String for every verb.
+func (k *KeyCache) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
+
+// MarshalJSON writes an empty object.
+func (k *KeyCache) MarshalJSON() ([]byte, error) { return []byte("{}"), nil }
