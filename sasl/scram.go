@@ -1,14 +1,325 @@
 package sasl
 
-func scramMech(name string, plus bool) Mechanism {
-	return Mechanism{Name: name, Binding: plus, New: func(Params) (Client, error) { return nil, ErrUnexpected }}
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+)
+
+// ScramSHA1 is SCRAM-SHA-1 (RFC 5802), which every XMPP server has to have.
+func ScramSHA1() Mechanism { return scramMechanism("SCRAM-SHA-1", sha1.New, false) }
+
+// ScramSHA256 is SCRAM-SHA-256 (RFC 7677).
+func ScramSHA256() Mechanism { return scramMechanism("SCRAM-SHA-256", sha256.New, false) }
+
+// ScramSHA512 is SCRAM-SHA-512 (draft-melnikov-scram-sha-512).
+func ScramSHA512() Mechanism { return scramMechanism("SCRAM-SHA-512", sha512.New, false) }
+
+// ScramSHA1Plus is SCRAM-SHA-1 with channel binding.
+func ScramSHA1Plus() Mechanism { return scramMechanism("SCRAM-SHA-1", sha1.New, true) }
+
+// ScramSHA256Plus is SCRAM-SHA-256 with channel binding.
+func ScramSHA256Plus() Mechanism { return scramMechanism("SCRAM-SHA-256", sha256.New, true) }
+
+// ScramSHA512Plus is SCRAM-SHA-512 with channel binding.
+func ScramSHA512Plus() Mechanism { return scramMechanism("SCRAM-SHA-512", sha512.New, true) }
+
+func scramMechanism(family string, h func() hash.Hash, plus bool) Mechanism {
+	m := Mechanism{Name: family, Binding: plus}
+	if plus {
+		m.Name += "-PLUS"
+	}
+	m.New = func(p Params) (Client, error) {
+		c, err := newScram(family, h, plus, p)
+		if err != nil {
+			return nil, err // a nil interface, not one that holds a nil client
+		}
+		return c, nil
+	}
+	return m
 }
 
-func ScramSHA1() Mechanism       { return scramMech("SCRAM-SHA-1", false) }
-func ScramSHA256() Mechanism     { return scramMech("SCRAM-SHA-256", false) }
-func ScramSHA512() Mechanism     { return scramMech("SCRAM-SHA-512", false) }
-func ScramSHA1Plus() Mechanism   { return scramMech("SCRAM-SHA-1-PLUS", true) }
-func ScramSHA256Plus() Mechanism { return scramMech("SCRAM-SHA-256-PLUS", true) }
-func ScramSHA512Plus() Mechanism { return scramMech("SCRAM-SHA-512-PLUS", true) }
-func Plain() Mechanism           { return Mechanism{Name: "PLAIN", NeedsTLS: true} }
-func Anonymous() Mechanism       { return Mechanism{Name: "ANONYMOUS"} }
+// scramState is where the exchange stands. It only grows.
+type scramState int
+
+const (
+	scramNew      scramState = iota
+	scramFirst               // client-first was made
+	scramFinal               // client-final was made: the server has the proof
+	scramVerified            // the server's signature was right
+	scramDone                // and the server has said success
+)
+
+// scram is one exchange of RFC 5802 §5.
+type scram struct {
+	redacted
+	family string // mechanism name without -PLUS: both have the same keys
+	hash   func() hash.Hash
+	plus   bool
+	p      Params
+
+	state scramState
+	err   error // sticky
+
+	gs2       string // gs2-header
+	cbind     []byte // channel binding data, only with -PLUS
+	bare      string // client-first-message-bare
+	nonce     string // client's
+	signature []byte // the server signature that is right; no secret: it is void outside this exchange
+
+	// Kept until the server has proved itself, and only with a cache.
+	key       cacheKey
+	clientKey []byte
+	serverKey []byte
+}
+
+func newScram(family string, h func() hash.Hash, plus bool, p Params) (*scram, error) {
+	if p.MinIterations == 0 {
+		p.MinIterations = minIterations
+	}
+	if p.MaxIterations == 0 {
+		p.MaxIterations = 1_000_000
+	}
+	if p.MinIterations < minIterations {
+		return nil, errors.New("sasl: Params.MinIterations is below 4096")
+	}
+	if p.MaxIterations < p.MinIterations {
+		return nil, errors.New("sasl: Params.MaxIterations is below the minimum")
+	}
+	if p.Rand == nil {
+		p.Rand = rand.Reader
+	}
+	if plus {
+		if p.Binding == nil {
+			return nil, fail(ErrBinding, "Params.Binding is nil")
+		}
+		if !isBindingName(p.BindingType) {
+			return nil, fail(ErrBinding, "Params.BindingType is no name of a type")
+		}
+	}
+	return &scram{family: family, hash: h, plus: plus, p: p}, nil
+}
+
+// isBindingName is cb-name of RFC 5802 §7.
+func isBindingName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r > 0x7f || !isAlpha(byte(r)) && (r < '0' || r > '9') && r != '.' && r != '-'
+	})
+}
+
+// fail ends the exchange: nothing can succeed after it.
+func (c *scram) fail(err error) error {
+	if c.err != nil {
+		return c.err
+	}
+	c.err = err
+	if c.state == scramFinal {
+		// Keys that a server has refused, or does not know, are not tried again.
+		c.p.Keys.drop(c.key)
+	}
+	c.wipe()
+	return err
+}
+
+func (c *scram) wipe() {
+	clear(c.clientKey)
+	clear(c.serverKey)
+	c.clientKey, c.serverKey = nil, nil
+}
+
+func (c *scram) Start(ctx context.Context) ([]byte, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if c.state != scramNew {
+		return nil, c.fail(fail(ErrUnexpected, "Start was called before"))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, c.fail(context.Cause(ctx))
+	}
+	nonce, err := newNonce(c.p.Rand)
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	return c.start(nonce)
+}
+
+// newNonce makes the client's nonce: 144 bits in base64, whose alphabet has no comma.
+func newNonce(r io.Reader) (string, error) {
+	var b [18]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return "", fmt.Errorf("sasl: no randomness for the nonce: %w", err)
+	}
+	return base64.StdEncoding.EncodeToString(b[:]), nil
+}
+
+// start makes the client-first-message with the given nonce.
+func (c *scram) start(nonce string) ([]byte, error) {
+	user, err := c.p.Credentials.username()
+	if err == nil {
+		err = checkName("authorization identity", c.p.Credentials.Authzid)
+	}
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	flag, err := c.bindingFlag()
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.gs2 = flag + ","
+	if a := c.p.Credentials.Authzid; a != "" {
+		c.gs2 += "a=" + saslname.Replace(a)
+	}
+	c.gs2 += ","
+	c.nonce = nonce
+	c.bare = "n=" + saslname.Replace(user) + ",r=" + nonce
+	c.state = scramFirst
+	return []byte(c.gs2 + c.bare), nil
+}
+
+// bindingFlag is gs2-cbind-flag, and fetches the data for p=.
+func (c *scram) bindingFlag() (string, error) {
+	if c.plus {
+		data, err := c.p.Binding(c.p.BindingType)
+		if err != nil {
+			return "", fmt.Errorf("sasl: channel binding %s: %w", c.p.BindingType, err)
+		}
+		if len(data) == 0 {
+			return "", fail(ErrBinding, c.p.BindingType)
+		}
+		c.cbind = data
+		return "p=" + c.p.BindingType, nil
+	}
+	if !c.p.ServerOffersPlus {
+		available := Available(c.p.Binding)
+		for _, typ := range bindingTypes {
+			if available(typ) {
+				return "y", nil
+			}
+		}
+	}
+	return "n", nil
+}
+
+func (c *scram) Next(ctx context.Context, challenge []byte) ([]byte, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	switch c.state {
+	case scramFirst:
+		response, err := c.final(ctx, challenge)
+		if err != nil {
+			return nil, c.fail(err)
+		}
+		c.state = scramFinal
+		return response, nil
+	case scramFinal:
+		// The signature in a last challenge; the server then expects an empty response (RFC 6120 §6.4.3).
+		if err := c.verify(challenge); err != nil {
+			return nil, err
+		}
+		return []byte{}, nil
+	}
+	return nil, c.fail(fail(ErrUnexpected, "a challenge at this point"))
+}
+
+// final checks the server-first-message and makes the client-final-message.
+// Nothing is derived, and nobody is asked for the password, before every check has passed.
+func (c *scram) final(ctx context.Context, challenge []byte) ([]byte, error) {
+	first, err := parseServerFirst(challenge, c.nonce, c.p.MinIterations, c.p.MaxIterations)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOffer(c.hash, first, c.p.Offer); err != nil {
+		return nil, err
+	}
+	c.key = cacheKey{c.family, c.p.Credentials.Username, string(first.salt), first.iterations}
+	if err := c.keys(ctx, first); err != nil {
+		return nil, err
+	}
+
+	cbind := base64.StdEncoding.EncodeToString(append([]byte(c.gs2), c.cbind...))
+	withoutProof := "c=" + cbind + ",r=" + first.nonce
+	authMessage := []byte(c.bare + "," + string(challenge) + "," + withoutProof)
+
+	h := c.hash()
+	h.Write(c.clientKey)
+	storedKey := h.Sum(nil)
+	proof := mac(c.hash, storedKey, authMessage)
+	subtle.XORBytes(proof, proof, c.clientKey)
+	c.signature = mac(c.hash, c.serverKey, authMessage)
+	clear(storedKey)
+	if c.p.Keys == nil {
+		c.wipe()
+	}
+	return []byte(withoutProof + ",p=" + base64.StdEncoding.EncodeToString(proof)), nil
+}
+
+// keys sets clientKey and serverKey, from the cache or from the password.
+func (c *scram) keys(ctx context.Context, first serverFirst) error {
+	var ok bool
+	if c.clientKey, c.serverKey, ok = c.p.Keys.get(c.key); ok {
+		return nil
+	}
+	pw, err := c.p.Credentials.password(ctx)
+	if err != nil {
+		return err
+	}
+	defer clear(pw)
+	salted, err := hi(ctx, c.hash, pw, first.salt, first.iterations)
+	if err != nil {
+		return err
+	}
+	defer clear(salted)
+	c.clientKey = mac(c.hash, salted, []byte("Client Key"))
+	c.serverKey = mac(c.hash, salted, []byte("Server Key"))
+	return nil
+}
+
+// verify reads the server-final-message. It is the only way to the state scramVerified.
+func (c *scram) verify(msg []byte) error {
+	got, err := parseServerFinal(msg)
+	if err != nil {
+		return c.fail(err)
+	}
+	if !hmac.Equal(got, c.signature) {
+		return c.fail(ErrServerSignature)
+	}
+	c.state = scramVerified
+	c.p.Keys.put(c.key, c.clientKey, c.serverKey)
+	c.wipe()
+	return nil
+}
+
+func (c *scram) Success(_ context.Context, data []byte) error {
+	if c.err != nil {
+		return c.err
+	}
+	switch c.state {
+	case scramFinal:
+		if len(data) == 0 {
+			return c.fail(fail(ErrServerSignature, "success without it"))
+		}
+		if err := c.verify(data); err != nil {
+			return err
+		}
+	case scramVerified:
+		if len(data) > 0 {
+			return c.fail(fail(ErrUnexpected, "data after the server signature"))
+		}
+	default:
+		return c.fail(fail(ErrUnexpected, "success at this point"))
+	}
+	c.state = scramDone
+	return nil
+}
