@@ -28,24 +28,17 @@ type JID struct {
 //
 // Parse does not allocate where the input is canonical and plain, as ASCII addresses in lower case are.
 func Parse(s string) (JID, error) {
-	head, resource := s, ""
-	if i := strings.IndexByte(s, '/'); i >= 0 {
-		head, resource = s[:i], s[i+1:]
-		if !plainResource(resource) {
-			return parseSlow(s)
-		}
+	// Every character of a domainpart may stand in a localpart too,
+	// so the first span ends at the @ if there is one.
+	local, start := 0, 0
+	if n := spanLocal(s); n > 0 && n < len(s) && s[n] == '@' {
+		local, start = n, n+1
 	}
-	local, domain := "", head
-	if i := strings.IndexByte(head, '@'); i >= 0 {
-		local, domain = head[:i], head[i+1:]
-		if !plainLocal(local) {
-			return parseSlow(s)
-		}
-	}
-	if !plainDomain(domain) {
+	end := start + spanDomain(s[start:])
+	if end == start || local > maxPart || end < len(s) && !plainResource(s[end+1:]) {
 		return parseSlow(s)
 	}
-	return JID{s: s, local: uint16(len(local)), end: uint16(len(head))}, nil
+	return JID{s: s, local: uint16(local), end: uint16(end)}, nil
 }
 
 // parseSlow is Parse for whatever needs mapping, and the source of its errors.

@@ -37,127 +37,8 @@ const (
 	reasonIPv6     = "is not an IPv6 address without zone"
 )
 
-// What a byte may be part of, as it stands.
-const (
-	inLocal    = 1 << iota
-	inResource
-	dLetter // including the underscore
-	dDigit
-	dHyphen
-	dDot
-)
-
-// byteClass has no bits for bytes that need mapping, decoding, or refusal.
-var byteClass = func() (t [256]uint8) {
-	for c := byte(' '); c <= '~'; c++ {
-		t[c] = inResource
-		if c != ' ' && !('A' <= c && c <= 'Z') && strings.IndexByte(forbiddenLocal, c) < 0 {
-			t[c] |= inLocal
-		}
-		switch {
-		case 'a' <= c && c <= 'z', c == '_':
-			t[c] |= dLetter
-		case '0' <= c && c <= '9':
-			t[c] |= dDigit
-		case c == '-':
-			t[c] |= dHyphen
-		case c == '.':
-			t[c] |= dDot
-		}
-	}
-	return t
-}()
-
 // forbiddenLocal is RFC 7622, section 3.3.1.
 const forbiddenLocal = `"&'/:<>@`
-
-// plainLetter reports whether r is a lower-case or caseless letter that every profile leaves alone in any
-// company: allowed in both classes, written left to right, without width or case variant to map it from,
-// a starter that never composes with what stands before it.
-// It is a short cut for common scripts, not a list of what is allowed.
-func plainLetter(r rune) bool {
-	switch {
-	case r >= 0xDF && r <= 0xFF: // Latin-1
-		return r != 0xF7
-	case r >= 0x3AC && r <= 0x3CE: // Greek
-		return true
-	case r >= 0x430 && r <= 0x45F: // Cyrillic
-		return true
-	case r >= 0x3041 && r <= 0x3096: // Hiragana
-		return true
-	case r >= 0x4E00 && r <= 0x9FFF: // CJK unified ideographs
-		return true
-	}
-	return r >= 0xAC00 && r <= 0xD7A3 // Hangul syllables
-}
-
-// plain reports whether every code point of s is an ASCII character with that class or a plainLetter,
-// and the length is within the limits of a part.
-func plain(s string, class uint8) bool {
-	if len(s) == 0 || len(s) > maxPart {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if byteClass[c]&class == 0 {
-				return false
-			}
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if !plainLetter(r) {
-			return false
-		}
-		i += n - 1
-	}
-	return true
-}
-
-// plainLocal reports whether s is certainly a canonical localpart.
-func plainLocal(s string) bool { return plain(s, inLocal) }
-
-// plainResource reports whether s is certainly a canonical resourcepart.
-func plainResource(s string) bool { return plain(s, inResource) }
-
-// plainDomain reports whether s is certainly a canonical domainpart: NR-LDH labels (RFC 5890, section 2.3.1)
-// with underscores, in lower case, or an IPv4 address.
-func plainDomain(s string) bool {
-	if len(s) == 0 || len(s) > maxName {
-		return false
-	}
-	start, dots := 0, 0
-	var seen uint8
-	for i := 0; i < len(s); i++ {
-		k := byteClass[s[i]] & (dLetter | dDigit | dHyphen | dDot)
-		seen |= k
-		switch k {
-		case dLetter, dDigit:
-		case dHyphen:
-			// Not first; not in third and fourth place, which is an A-label or reserved.
-			if i == start || i == start+3 && s[i-1] == '-' {
-				return false
-			}
-		case dDot:
-			if !labelEnds(s, start, i) {
-				return false
-			}
-			start = i + 1
-			dots++
-		default:
-			return false
-		}
-	}
-	if !labelEnds(s, start, len(s)) {
-		return false
-	}
-	return seen&(dLetter|dHyphen) != 0 || dots != 3 || isIPv4(s)
-}
-
-// labelEnds reports whether the label s[start:end] has a proper length and last character.
-func labelEnds(s string, start, end int) bool {
-	return end > start && end-start <= maxLabel && s[end-1] != '-'
-}
 
 // isIPv4 reports whether s is a dotted quad. Leading zeros, which some systems read as octal, are refused.
 func isIPv4(s string) bool {
@@ -170,7 +51,10 @@ func enforceLocal(s string) (local, reason string) {
 	if plainLocal(s) {
 		return s, ""
 	}
-	s, reason = settle(s, reasonLocal, precis.UsernameCaseMapped.String)
+	if lower := lowerASCII(s); plainLocal(lower) {
+		return lower, ""
+	}
+	s, reason = settle(s, usernameCaseMapped)
 	// After the mapping: a fullwidth @ has become a real one.
 	if reason == "" && strings.ContainsAny(s, forbiddenLocal) {
 		reason = reasonSpecial
@@ -183,12 +67,40 @@ func enforceResource(s string) (resource, reason string) {
 	if plainResource(s) {
 		return s, ""
 	}
-	return settle(s, reasonResource, precis.OpaqueString.String)
+	return settle(s, opaqueString)
+}
+
+// lowerASCII returns s in lower case if it is ASCII, and s otherwise.
+// It spares the commonest mapping of all the tables.
+func lowerASCII(s string) string {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return s
+		}
+	}
+	return strings.ToLower(s)
+}
+
+// usernameCaseMapped applies the profile of RFC 8265, section 3.3, once.
+func usernameCaseMapped(s string) (local, reason string) {
+	s, err := precis.UsernameCaseMapped.String(s)
+	if err != nil {
+		return "", reasonLocal
+	}
+	return s, ""
+}
+
+// opaqueString applies the profile of RFC 8265, section 4.2, once.
+func opaqueString(s string) (resource, reason string) {
+	s, err := precis.OpaqueString.String(s)
+	if err != nil {
+		return "", reasonResource
+	}
+	return s, ""
 }
 
 // settle applies f until it changes nothing more (RFC 8264, section 7).
-// refused is the reason given where f fails.
-func settle(s, refused string, f func(string) (string, error)) (string, string) {
+func settle(s string, f func(string) (mapped, reason string)) (settled, reason string) {
 	switch {
 	case s == "":
 		return "", reasonEmpty
@@ -199,10 +111,10 @@ func settle(s, refused string, f func(string) (string, error)) (string, string) 
 		return "", reasonUTF8
 	}
 	for range maxRounds {
-		next, err := f(s)
+		next, reason := f(s)
 		switch {
-		case err != nil:
-			return "", refused
+		case reason != "":
+			return "", reason
 		case next == "":
 			return "", reasonEmpty
 		case next == s:
@@ -221,11 +133,13 @@ func enforceDomain(s string) (domain, reason string) {
 	if plainDomain(s) {
 		return s, ""
 	}
+	if lower := lowerASCII(s); plainDomain(lower) {
+		return lower, ""
+	}
 	if strings.HasPrefix(s, "[") {
 		return enforceIPv6(s)
 	}
-	refused := reasonDomain
-	return settle(s, refused, func(s string) (string, error) { return mapDomain(s) })
+	return settle(s, mapDomain)
 }
 
 // enforceIPv6 is RFC 7622, section 3.2, with the form of RFC 5952 so that one address has one spelling.
@@ -253,34 +167,29 @@ var (
 	identifier = precis.NewIdentifier()
 )
 
-// nameError is why mapDomain refuses a name.
-type nameError string
-
-func (e nameError) Error() string { return string(e) }
-
 // mapDomain applies the rules of a domain name once.
-func mapDomain(s string) (string, error) {
+func mapDomain(s string) (domain, reason string) {
 	u, err := toUnicode.ToUnicode(s)
 	if err != nil {
-		return "", nameError(reasonDomain)
+		return "", reasonDomain
 	}
 	// The root's dot, which UTS #46 may have made of another full stop.
 	u = strings.TrimSuffix(u, ".")
 	if u == "" {
-		return "", nil
+		return "", reasonEmpty
 	}
 	for label := range strings.SplitSeq(u, ".") {
 		if reason := checkLabel(label); reason != "" {
-			return "", nameError(reason)
+			return "", reason
 		}
 	}
 	if _, err := toASCII.ToASCII(u); err != nil {
-		return "", nameError(reasonName)
+		return "", reasonName
 	}
 	if strings.Trim(u, "0123456789.") == "" && strings.Count(u, ".") == 3 && !isIPv4(u) {
-		return "", nameError(reasonIPv4)
+		return "", reasonIPv4
 	}
-	return u, nil
+	return u, ""
 }
 
 // checkLabel is the part of IDNA2008 that x/net/idna leaves out.
