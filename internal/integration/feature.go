@@ -1,0 +1,83 @@
+package integration
+
+import "slices"
+
+// Feature is something that not every server can do. What all four can do has no name here:
+// STARTTLS, direct TLS, TLS 1.3, PLAIN, SCRAM-SHA-1 and -256, SCRAM-SHA-1-PLUS with tls-unique on TLS 1.2, ANONYMOUS, EXTERNAL,
+// clear text, XEP-0078, stream management with resumption, CSI, carbons, blocking, push, archives, PEP, MUC, in-band registration,
+// uploads, SOCKS5 proxy, BOSH, WebSocket, components, search, external services, roster versioning.
+// Some of these have a name all the same, so that a test can say what it needs.
+type Feature string
+
+// The features. Unless said otherwise they are those of the domain [Full].
+const (
+	TLS13                  Feature = "TLS 1.3"
+	TLS12Only              Feature = "a port with TLS 1.2 at most"
+	TLSUnique              Feature = "SCRAM-PLUS with tls-unique on TLS 1.2"
+	ChannelBindingExporter Feature = "SCRAM-PLUS with tls-exporter"
+	ChannelBindingEndPoint Feature = "SCRAM-PLUS with tls-server-end-point"
+	BindingList            Feature = "the list of channel bindings (XEP-0440)"
+	DowngradeProtection    Feature = "SCRAM downgrade protection (XEP-0474)"
+	SCRAM512               Feature = "SCRAM-SHA-512"
+	DigestMD5              Feature = "DIGEST-MD5"
+	Anonymous              Feature = "ANONYMOUS"
+	External               Feature = "EXTERNAL"
+	ClearText              Feature = "clients without TLS"
+	LegacyAuth             Feature = "XEP-0078 with a password"
+	LegacyDigest           Feature = "XEP-0078 with a digest"
+	XOAuth2                Feature = "X-OAUTH2 offered"
+	SASL2                  Feature = "SASL2 (XEP-0388)"
+	Bind2                  Feature = "Bind 2 (XEP-0386)"
+	FAST                   Feature = "FAST (XEP-0484)"
+	InlineSM               Feature = "stream management inside SASL2"
+	SCRAMUpgrade           Feature = "SCRAM upgrade offered (XEP-0480)"
+	Compression            Feature = "zlib (XEP-0138), after authentication"
+	StreamLimits           Feature = "stream limits (XEP-0478)"
+	PreApproval            Feature = "subscription pre-approval"
+	PrivacyListsFull       Feature = "privacy lists on the full domain"
+	ArchiveIDs             Feature = "archive queries by id and metadata (mam:2#extended)"
+	PublishMaxItems        Feature = "publish options with pubsub#max_items"
+	PubSubCreate           Feature = "PubSub nodes made by ordinary users"
+	Moderation             Feature = "MUC moderation, urn:xmpp:message-moderate:0"
+	Moderation1            Feature = "MUC moderation, urn:xmpp:message-moderate:1"
+	OccupantID             Feature = "occupant ids (XEP-0421)"
+	MUCSub                 Feature = "MUC/Sub"
+	Multicast              Feature = "multicast (XEP-0033)"
+	RoomLocking            Feature = "new rooms locked until configured"
+	HostMeta               Feature = "host-meta (XEP-0156)"
+	TURN                   Feature = "a built-in STUN and TURN server"
+	AnyComponent           Feature = "components of any name"
+)
+
+// everyKind lists what all kinds can do and has a name.
+var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, LegacyAuth}
+
+// features says what each kind can do besides; it was measured, not read off a manual.
+var features = map[Kind][]Feature{
+	Prosody: {
+		TLS12Only, SASL2, Bind2, FAST, PreApproval, ArchiveIDs, PublishMaxItems, Moderation, OccupantID, RoomLocking,
+	},
+	Prosody13: {
+		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval,
+		ArchiveIDs, PublishMaxItems, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
+	},
+	Ejabberd: {
+		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, PubSubCreate, MUCSub, Multicast,
+		HostMeta, TURN, AnyComponent,
+	},
+	Ejabberd26: {
+		ChannelBindingExporter, ChannelBindingEndPoint, BindingList, DowngradeProtection, SCRAM512, DigestMD5, LegacyDigest, XOAuth2,
+		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, PubSubCreate,
+		Moderation, Moderation1, OccupantID, MUCSub, Multicast, HostMeta, TURN, AnyComponent,
+	},
+}
+
+// Has reports whether servers of the kind can do all of that.
+func (k Kind) Has(need ...Feature) bool {
+	for _, f := range need {
+		if !slices.Contains(everyKind, f) && !slices.Contains(features[k], f) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,223 @@
+package integration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// startLimit is how long a server may take to come up; on an idle machine it takes a second.
+const startLimit = 60 * time.Second
+
+// settings are what an Option changes.
+type settings struct {
+	LogLevel      string
+	ResumeTimeout int // seconds
+	StanzaSize    int // bytes
+}
+
+// Option changes how a server is configured.
+type Option func(*settings)
+
+// LogLevel sets what the server logs: "debug", "info", "warn" or "error". Without it, "info".
+func LogLevel(level string) Option { return func(s *settings) { s.LogLevel = level } }
+
+// ResumeTimeout sets for how long a stream can be resumed (XEP-0198), in whole seconds. Without it, one minute.
+func ResumeTimeout(d time.Duration) Option {
+	return func(s *settings) { s.ResumeTimeout = int(d / time.Second) }
+}
+
+// StanzaSize sets how long a stanza may be, in bytes, after authentication. Without it, 1 MiB.
+func StanzaSize(n int) Option { return func(s *settings) { s.StanzaSize = n } }
+
+// Launch starts a server and returns when clients can connect.
+// The caller closes it; should the program end first, the kernel kills the server, and the next Launch removes its folder.
+// Tests rather use [Each], [Shared] or [Start].
+func Launch(k Kind, opts ...Option) (*Server, error) {
+	prog, err := locate(k)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Kind: k, Version: prog.version, prog: prog,
+		set:      settings{LogLevel: "info", ResumeTimeout: 60, StanzaSize: 1 << 20},
+		accounts: make(map[account]string),
+	}
+	for _, o := range opts {
+		o(&s.set)
+	}
+	if prog.root != "/" {
+		// An install that replaces the side root waits for this lock.
+		if s.rootLock, err = lockFile(filepath.Join(CacheDir(), "root.lock"), true, true); err != nil {
+			return nil, err
+		}
+	}
+	sweepOnce()
+	if err = s.makeDir(); err == nil {
+		err = s.firstRun()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %s did not start: %w\n%s", k, s.Version, err, s.Log())
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// firstRun chooses ports and runs the server. A port may be taken between choosing and listening: then it tries once more.
+func (s *Server) firstRun() error {
+	for again := true; ; again = false {
+		var err error
+		if s.ports, err = freePorts(); err != nil {
+			return err
+		}
+		if err = s.configure(); err != nil {
+			return err
+		}
+		err = s.run()
+		if err == nil || !again || !errors.Is(err, errPortTaken) {
+			return err
+		}
+		if err = s.halt(0); err != nil {
+			return err
+		}
+	}
+}
+
+var errPortTaken = errors.New("a port was taken by another program")
+
+// portTaken is what the servers log then.
+var portTaken = regexp.MustCompile(`(?i)address (already )?in use|eaddrinuse|failed to open server port`)
+
+// run starts the process and waits until it serves.
+func (s *Server) run() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("the server is closed")
+	}
+	before := s.logSizes()
+	argv, env := s.command()
+	proc, err := spawn(argv, env, s.dir, filepath.Join(s.dir, logFiles[0]))
+	if err != nil {
+		return err
+	}
+	s.proc = proc
+	err = s.await(proc)
+	if portTaken.MatchString(s.logSince(before)) {
+		return errPortTaken
+	}
+	return err
+}
+
+// await waits until the ports for clients answer with features, and the others accept.
+func (s *Server) await(proc *process) error {
+	for end := time.Now().Add(startLimit); ; time.Sleep(10 * time.Millisecond) {
+		err := s.answers(STARTTLS)
+		if err == nil {
+			break
+		}
+		if !proc.alive() {
+			return errors.New("the process ended")
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("no answer within %v: %w", startLimit, err)
+		}
+	}
+	for _, p := range []Port{DirectTLS, Component, Proxy65, HTTP, HTTPS, PlainAllowed, ClientCert, TLS12} {
+		c, err := net.DialTimeout("tcp4", s.Addr(p), time.Second)
+		if err != nil {
+			return fmt.Errorf("port %v: %w", p, err)
+		}
+		c.Close()
+	}
+	return nil
+}
+
+// answers opens a stream, waits for features and closes it.
+func (s *Server) answers(p Port) error {
+	c, err := net.DialTimeout("tcp4", s.Addr(p), time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(2 * time.Second))
+	io.WriteString(c, "<?xml version='1.0'?><stream:stream to='"+Full+
+		"' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>")
+	var got []byte
+	buf := make([]byte, 2048)
+	for !bytes.Contains(got, []byte("</stream:features>")) {
+		n, err := c.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil {
+			return fmt.Errorf("%w after %q", err, got)
+		}
+	}
+	_, err = io.WriteString(c, "</stream:stream>")
+	return err
+}
+
+// dirPrefix begins the names of the servers' folders in os.TempDir.
+const dirPrefix = "xmpp-server-"
+
+// makeDir makes the folder. Its lock says that somebody is using it.
+func (s *Server) makeDir() (err error) {
+	if s.dir, err = os.MkdirTemp("", dirPrefix+string(s.Kind)+"-"); err != nil {
+		return err
+	}
+	s.inner = s.dir
+	if s.prog.root != "/" {
+		s.inner = sideRootMount
+	}
+	// The lock is taken under another name, so that a sweeper never sees the file before it is locked.
+	tmp := filepath.Join(s.dir, "lock.new")
+	if s.lock, err = lockFile(tmp, false, false); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp, filepath.Join(s.dir, "lock")); err != nil {
+		return err
+	}
+	for _, sub := range []string{"data", "files", "upload"} {
+		if err = os.Mkdir(filepath.Join(s.dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return writeCertificates(filepath.Join(s.dir, "tls"))
+}
+
+// sweepOnce removes the folders of programs that were killed.
+var sweepOnce = sync.OnceFunc(func() {
+	locks, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*", "lock"))
+	for _, path := range locks {
+		if f, err := lockFile(path, false, false); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+			f.Close()
+		}
+	}
+})
+
+// readTail returns whole lines from the end of the file, none from before the offset.
+func readTail(f *os.File, from int64) []byte {
+	st, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	cut := st.Size()-logTail > from
+	if cut {
+		from = st.Size() - logTail
+	}
+	b, _ := io.ReadAll(io.NewSectionReader(f, from, logTail))
+	if _, rest, ok := bytes.Cut(b, []byte("\n")); cut && ok {
+		b = rest
+	}
+	if len(b) > 0 && b[len(b)-1] != '\n' {
+		b = append(b, '\n')
+	}
+	return b
+}

@@ -1,0 +1,26 @@
+//go:build !linux
+
+package integration
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// process is never made here: locate finds no server outside of Linux.
+type process struct{}
+
+var errLinux = errors.New("real servers run on Linux only")
+
+func prepare() {}
+
+func spawn(_, _ []string, _, _ string) (*process, error) { return nil, errLinux }
+
+func (*process) alive() bool { return false }
+
+func (*process) stop(time.Duration) error { return errLinux }
+
+func strays(string) []int { return nil }
+
+func lockFile(string, bool, bool) (*os.File, error) { return nil, errLinux }
