@@ -26,7 +26,7 @@ func hi(ctx context.Context, h func() hash.Hash, password, salt []byte, iteratio
 	for i := 1; i < iterations; i++ {
 		if i%ctxEvery == 0 && ctx.Err() != nil {
 			clear(out)
-			return nil, context.Cause(ctx)
+			return nil, ctx.Err()
 		}
 		prf.Reset()
 		prf.Write(u)

@@ -145,7 +145,7 @@ func (c *scram) Start(ctx context.Context) ([]byte, error) {
 		return nil, c.fail(fail(ErrUnexpected, "Start was called before"))
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, c.fail(context.Cause(ctx))
+		return nil, c.fail(err)
 	}
 	nonce, err := newNonce(c.p.Rand)
 	if err != nil {
@@ -217,6 +217,9 @@ func (c *scram) Next(ctx context.Context, challenge []byte) ([]byte, error) {
 	}
 	switch c.state {
 	case scramFirst:
+		if err := ctx.Err(); err != nil {
+			return nil, c.fail(err)
+		}
 		response, err := c.final(ctx, challenge)
 		if err != nil {
 			return nil, c.fail(err)
