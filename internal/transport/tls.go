@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 )
 
 // alpnClient is the protocol name of XEP-0368 §3 for client-to-server streams.
@@ -49,6 +50,10 @@ func ClientTLS(base *tls.Config, domainA, domainU string, roots *x509.CertPool, 
 	trusted, now := cfg.RootCAs, cfg.Time
 	peerHook, connHook := base.VerifyPeerCertificate, base.VerifyConnection
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		// crypto/tls has refused what was not offered; this is for a NextProtos changed after us.
+		if p := cs.NegotiatedProtocol; p != "" && (!direct || p != alpnClient) {
+			return fmt.Errorf("transport: the server of %q selected the ALPN protocol %q", domainA, p)
+		}
 		chains, err := verifyPeer(cs, domainA, domainU, trusted, now)
 		if err != nil {
 			return err
