@@ -11,7 +11,6 @@ import (
 // What a byte may be part of, as it stands.
 const (
 	inLocal = 1 << iota
-	inResource
 	dLetter // including the underscore
 	dDigit
 	dHyphen

@@ -6,7 +6,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/secure/bidirule"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/bidi"
 )
 
 // Limits of RFC 7622, section 3, in octets.
@@ -82,13 +84,19 @@ func lowerASCII(s string) string {
 }
 
 // usernameCaseMapped applies the profile of RFC 8265, section 3.3, once.
+//
+// It is precis.UsernameCaseMapped but for its directionality rule, which by the RFC concerns only strings
+// with right-to-left characters; that of x/text refuses "1é" and "é-" as well.
 func usernameCaseMapped(s string) (local, reason string) {
-	s, err := precis.UsernameCaseMapped.String(s)
-	if err != nil {
+	s, err := caseMapped.String(s)
+	if err != nil || bidirule.DirectionString(s) == bidi.RightToLeft && !bidirule.ValidString(s) {
 		return "", reasonLocal
 	}
 	return s, ""
 }
+
+// caseMapped is the profile without its directionality rule; it normalises to NFC by default.
+var caseMapped = precis.NewIdentifier(precis.FoldWidth, precis.LowerCase())
 
 // opaqueString applies the profile of RFC 8265, section 4.2, once.
 func opaqueString(s string) (resource, reason string) {
