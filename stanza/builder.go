@@ -15,7 +15,6 @@ import "github.com/beevik/etree"
 // A Builder is not safe for concurrent use while it builds; a finished one may be added to many stanzas at once.
 type Builder struct {
 	root, cur *etree.Element
-	node      *node // memory of cur, nil when unknown
 	mem       *arena
 }
 
@@ -34,7 +33,7 @@ func New(name string, ns ...string) *Builder {
 	if len(ns) > 0 && ns[0] != "" {
 		DeclarePrefix(e, e.Space, ns[0])
 	}
-	s.b = Builder{root: e, cur: e, node: &s.n, mem: &s.mem}
+	s.b = Builder{root: e, cur: e, mem: &s.mem}
 	return &s.b
 }
 
@@ -49,7 +48,7 @@ func (b *Builder) C(name string, ns ...string) *Builder {
 	if len(ns) > 0 {
 		uri = ns[0]
 	}
-	b.cur, b.node = addChild(b.mem, b.cur, name, uri)
+	b.cur = addChild(b.mem, b.cur, name, uri)
 	return b
 }
 
@@ -64,11 +63,7 @@ func (b *Builder) A(name, value string) *Builder {
 
 // T adds text to the current element, after what it holds already.
 func (b *Builder) T(text string) *Builder {
-	switch {
-	case b == nil || b.cur == nil || text == "":
-	case b.node != nil:
-		b.node.addText(text)
-	default:
+	if b != nil && b.cur != nil && text != "" {
 		b.cur.CreateText(text)
 	}
 	return b
@@ -80,7 +75,7 @@ func (b *Builder) Up() *Builder {
 		return b
 	}
 	if p := b.cur.Parent(); p != nil {
-		b.cur, b.node = p, nil
+		b.cur = p
 	}
 	return b
 }

@@ -128,7 +128,10 @@ func copyTree(e *etree.Element) *etree.Element {
 	var n counts
 	n.add(e)
 	if n.elements == 1 && n.attrs <= 2 && n.tokens == n.texts && n.texts <= 1 {
-		m := new(node)
+		m := new(struct {
+			node
+			text etree.CharData
+		})
 		m.el.Space, m.el.Tag = e.Space, e.Tag
 		m.el.Attr, m.el.Child = m.attrs[:0], m.child[:0]
 		copyAttrs(&m.el, e)

@@ -116,12 +116,11 @@ func removeTokens(e *etree.Element, match func(etree.Token) bool) (n int) {
 }
 
 // addChild appends a new element without a prefix to e and declares its namespace where e's is another.
-func addChild(mem *arena, e *etree.Element, name, ns string) (*etree.Element, *node) {
-	n := mem.node()
-	c := n.init(name)
+func addChild(mem *arena, e *etree.Element, name, ns string) *etree.Element {
+	c := mem.node().init(name)
 	e.AddChild(c)
 	if ns == "" {
-		return c, n
+		return c
 	}
 	if c.Space != "" {
 		if uri, _ := PrefixNamespace(e, c.Space); uri != ns {
@@ -130,12 +129,12 @@ func addChild(mem *arena, e *etree.Element, name, ns string) (*etree.Element, *n
 	} else if DefaultNamespace(e) != ns {
 		c.CreateAttr("xmlns", ns)
 	}
-	return c, n
+	return c
 }
 
 // setChildText makes the child {ns}name hold text, and removes it for "".
 // Where there are several the first is set and the others are left alone.
-func setChildText(mem *arena, e *etree.Element, name, ns, text string) {
+func setChildText(e *etree.Element, name, ns, text string) {
 	c := Child(e, name, ns)
 	switch {
 	case e == nil:
@@ -144,8 +143,7 @@ func setChildText(mem *arena, e *etree.Element, name, ns, text string) {
 	case c != nil:
 		SetText(c, text)
 	default:
-		_, n := addChild(mem, e, name, ns)
-		n.addText(text)
+		addChild(nil, e, name, ns).CreateText(text)
 	}
 }
 

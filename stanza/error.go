@@ -116,7 +116,7 @@ func (e *Error) Element() *etree.Element {
 }
 
 // ParseError reads the error element of a stanza, whatever the stanza's type.
-// Without such an element the result is an undefined-condition; it is nil for a nil stanza only.
+// Without such an element the result is an undefined-condition; it is nil for a nil or zero stanza only.
 //
 // A condition that RFC 6120 does not know is read as undefined-condition;
 // where no condition is given at all it is taken from the number that was used before (XEP-0086).

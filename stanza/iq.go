@@ -27,9 +27,7 @@ func newIQ(t IQType, to jid.JID, id string) *IQ {
 		h  head
 	})
 	s.h.init("iq")
-	setAddress(&s.h.el, "to", to)
-	setOrRemoveAttr(&s.h.el, "type", string(t))
-	setOrRemoveAttr(&s.h.el, "id", id)
+	s.h.attributes(to, string(t), id)
 	s.iq = IQ{el: &s.h.el, mem: &s.h.mem}
 	return &s.iq
 }

@@ -62,11 +62,18 @@ func (iq *IQ) Remove(name, ns string) int { return RemoveChildren(iq.tree(), nam
 // C adds a child element and returns a builder that stands on it and whose root is the stanza.
 // On a nil stanza it returns a builder that ignores every step.
 func (iq *IQ) C(name string, ns ...string) *Builder {
+	return iq.begin(new(Builder), name, ns) // one call, so that it is inlined and the builder needs no allocation
+}
+
+func (iq *IQ) begin(b *Builder, name string, ns []string) *Builder {
 	e := iq.own()
-	if e == nil {
-		return nil
+	if e != nil {
+		if iq.mem == nil {
+			iq.mem = new(arena)
+		}
+		b.root, b.cur, b.mem = e, e, iq.mem
 	}
-	return (&Builder{root: e, cur: e, mem: iq.memory()}).C(name, ns...)
+	return b.C(name, ns...)
 }
 
 func (iq *IQ) tree() *etree.Element {
@@ -87,11 +94,4 @@ func (iq *IQ) own() *etree.Element {
 		iq.el, iq.mem = &h.el, &h.mem
 	}
 	return iq.el
-}
-
-func (iq *IQ) memory() *arena {
-	if iq.mem == nil {
-		iq.mem = new(arena)
-	}
-	return iq.mem
 }

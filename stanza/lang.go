@@ -21,7 +21,7 @@ func mainText(e *etree.Element, name string) *etree.Element {
 		if !ok || !Is(c, name, NSClient) {
 			continue
 		}
-		if Lang(c) == "" {
+		if strings.EqualFold(effectiveLang(e, c), Lang(e)) {
 			return c
 		}
 		if first == nil {
@@ -69,7 +69,7 @@ func texts(e *etree.Element, name string) iter.Seq2[string, string] {
 	}
 }
 
-// setText sets the child without a language of its own.
+// setText sets the child in the stanza's own language.
 func setText(e *etree.Element, name, text string) {
 	if text == "" {
 		RemoveChildren(e, name, NSClient)
@@ -78,20 +78,24 @@ func setText(e *etree.Element, name, text string) {
 	addText(e, name, "", text)
 }
 
-// addText sets the child whose own xml:lang is lang, and adds it if there is none.
+// addText sets the child in a language, and adds it if there is none. The language "" is the stanza's own.
 func addText(e *etree.Element, name, lang, text string) {
 	if e == nil {
 		return
 	}
+	effective := lang
+	if lang == "" {
+		effective = Lang(e)
+	}
 	for c := range Children(e, name, NSClient) {
-		if strings.EqualFold(Lang(c), lang) {
+		if strings.EqualFold(effectiveLang(e, c), effective) {
 			SetText(c, text)
 			return
 		}
 	}
-	c, n := addChild(nil, e, name, NSClient)
+	c := addChild(nil, e, name, NSClient)
 	if lang != "" {
 		c.CreateAttr("xml:lang", lang)
 	}
-	n.addText(text)
+	c.CreateText(text)
 }

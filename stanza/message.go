@@ -30,11 +30,10 @@ func NewMessage(t MessageType, to jid.JID, body string) *Message {
 	s := new(messageSlab)
 	s.h.init("message")
 	e := &s.h.el
-	setAddress(e, "to", to)
-	if t != Normal && t != "" {
-		e.CreateAttr("type", string(t))
+	if t == Normal {
+		t = ""
 	}
-	e.CreateAttr("id", NewID())
+	s.h.attributes(to, string(t), NewID())
 	if body != "" {
 		s.body.Tag = "body"
 		s.body.Child = s.child[:0]
@@ -63,7 +62,7 @@ func (m *Message) SetType(t MessageType) {
 }
 
 // Body returns the body in the language of the stanza:
-// the first body without an xml:lang of its own or, if every body has one, the first body. It is "" if there is none.
+// the first that has no xml:lang of its own or the stanza's; if there is none such, the first body. It is "" if there is none at all.
 // See [Message.BodyLang] and [Message.Bodies] for the others.
 func (m *Message) Body() string { return Text(mainText(m.tree(), "body")) }
 
@@ -76,10 +75,11 @@ func (m *Message) BodyLang(lang string) string { return Text(langText(m.tree(), 
 // of several bodies in one language only the first is given.
 func (m *Message) Bodies() iter.Seq2[string, string] { return texts(m.tree(), "body") }
 
-// SetBody sets the body without a language of its own; "" removes every body, those with a language too.
+// SetBody sets the body in the language of the stanza; "" removes every body, those with a language too.
 func (m *Message) SetBody(text string) { setText(m.own(), "body", text) }
 
-// AddBody adds a body in a language, or replaces the one in that language.
+// AddBody adds a body in a language, or replaces the text of the one in that language.
+// The language "" is that of the stanza.
 func (m *Message) AddBody(lang, text string) { addText(m.own(), "body", lang, text) }
 
 // HasBody reports whether there is a body, be it empty.
@@ -93,11 +93,11 @@ func (m *Message) SubjectLang(lang string) string {
 	return Text(langText(m.tree(), "subject", lang))
 }
 
-// SetSubject sets the subject without a language of its own; "" removes every subject.
+// SetSubject sets the subject in the language of the stanza; "" removes every subject.
 // To send the empty subject that clears the subject of a room, use C("subject").
 func (m *Message) SetSubject(text string) { setText(m.own(), "subject", text) }
 
-// AddSubject adds a subject in a language, or replaces the one in that language.
+// AddSubject adds a subject in a language, as [Message.AddBody] does.
 func (m *Message) AddSubject(lang, text string) { addText(m.own(), "subject", lang, text) }
 
 // HasSubject reports whether there is a subject, be it empty.
@@ -114,7 +114,7 @@ func (m *Message) ThreadParent() string {
 // SetThread sets the id of the thread and, if one is given, that of the parent thread; the id "" removes the thread.
 func (m *Message) SetThread(id string, parent ...string) {
 	e := m.own()
-	setChildText(nil, e, "thread", NSClient, id)
+	setChildText(e, "thread", NSClient, id)
 	p := ""
 	if len(parent) > 0 {
 		p = parent[0]

@@ -62,11 +62,18 @@ func (m *Message) Remove(name, ns string) int { return RemoveChildren(m.tree(), 
 // C adds a child element and returns a builder that stands on it and whose root is the stanza.
 // On a nil stanza it returns a builder that ignores every step.
 func (m *Message) C(name string, ns ...string) *Builder {
+	return m.begin(new(Builder), name, ns) // one call, so that it is inlined and the builder needs no allocation
+}
+
+func (m *Message) begin(b *Builder, name string, ns []string) *Builder {
 	e := m.own()
-	if e == nil {
-		return nil
+	if e != nil {
+		if m.mem == nil {
+			m.mem = new(arena)
+		}
+		b.root, b.cur, b.mem = e, e, m.mem
 	}
-	return (&Builder{root: e, cur: e, mem: m.memory()}).C(name, ns...)
+	return b.C(name, ns...)
 }
 
 func (m *Message) tree() *etree.Element {
@@ -87,11 +94,4 @@ func (m *Message) own() *etree.Element {
 		m.el, m.mem = &h.el, &h.mem
 	}
 	return m.el
-}
-
-func (m *Message) memory() *arena {
-	if m.mem == nil {
-		m.mem = new(arena)
-	}
-	return m.mem
 }

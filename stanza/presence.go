@@ -25,8 +25,7 @@ func NewPresence(t PresenceType, to jid.JID) *Presence {
 		h head
 	})
 	s.h.init("presence")
-	setAddress(&s.h.el, "to", to)
-	setOrRemoveAttr(&s.h.el, "type", string(t))
+	s.h.attributes(to, string(t), "")
 	s.p = Presence{el: &s.h.el, mem: &s.h.mem}
 	return &s.p
 }
@@ -47,7 +46,7 @@ func (p *Presence) Show() ShowType { return ParseShow(ChildText(p.tree(), "show"
 
 // SetShow sets the show value; [ShowNone] removes it.
 func (p *Presence) SetShow(s ShowType) {
-	setChildText(nil, p.own(), "show", NSClient, s.String())
+	setChildText(p.own(), "show", NSClient, s.String())
 }
 
 // Status returns the status text in the language of the stanza, chosen as by [Message.Body].
@@ -59,10 +58,10 @@ func (p *Presence) StatusLang(lang string) string { return Text(langText(p.tree(
 // Statuses ranges over the status texts as language and text, as [Message.Bodies] does.
 func (p *Presence) Statuses() iter.Seq2[string, string] { return texts(p.tree(), "status") }
 
-// SetStatus sets the status text without a language of its own; "" removes every status text.
+// SetStatus sets the status text in the language of the stanza; "" removes every status text.
 func (p *Presence) SetStatus(text string) { setText(p.own(), "status", text) }
 
-// AddStatus adds a status text in a language, or replaces the one in that language.
+// AddStatus adds a status text in a language, as [Message.AddBody] does.
 func (p *Presence) AddStatus(lang, text string) { addText(p.own(), "status", lang, text) }
 
 // Priority returns the priority, -128 to 127 (RFC 6121 §4.7.2.3).
@@ -78,7 +77,7 @@ func (p *Presence) SetPriority(n int8) {
 	if n != 0 {
 		text = strconv.Itoa(int(n))
 	}
-	setChildText(nil, p.own(), "priority", NSClient, text)
+	setChildText(p.own(), "priority", NSClient, text)
 }
 
 // IdleSince returns since when the user is idle (XEP-0319), and whether the presence says so in a date that can be read.
@@ -96,7 +95,7 @@ func (p *Presence) SetIdleSince(t time.Time) {
 	e := p.own()
 	RemoveChildren(e, "idle", NSIdle)
 	if e != nil && !t.IsZero() {
-		c, _ := addChild(nil, e, "idle", NSIdle)
+		c := addChild(nil, e, "idle", NSIdle)
 		c.CreateAttr("since", FormatTime(t))
 	}
 }

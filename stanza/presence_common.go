@@ -62,11 +62,18 @@ func (p *Presence) Remove(name, ns string) int { return RemoveChildren(p.tree(),
 // C adds a child element and returns a builder that stands on it and whose root is the stanza.
 // On a nil stanza it returns a builder that ignores every step.
 func (p *Presence) C(name string, ns ...string) *Builder {
+	return p.begin(new(Builder), name, ns) // one call, so that it is inlined and the builder needs no allocation
+}
+
+func (p *Presence) begin(b *Builder, name string, ns []string) *Builder {
 	e := p.own()
-	if e == nil {
-		return nil
+	if e != nil {
+		if p.mem == nil {
+			p.mem = new(arena)
+		}
+		b.root, b.cur, b.mem = e, e, p.mem
 	}
-	return (&Builder{root: e, cur: e, mem: p.memory()}).C(name, ns...)
+	return b.C(name, ns...)
 }
 
 func (p *Presence) tree() *etree.Element {
@@ -87,11 +94,4 @@ func (p *Presence) own() *etree.Element {
 		p.el, p.mem = &h.el, &h.mem
 	}
 	return p.el
-}
-
-func (p *Presence) memory() *arena {
-	if p.mem == nil {
-		p.mem = new(arena)
-	}
-	return p.mem
 }

@@ -18,7 +18,7 @@ func Compact(e *etree.Element) string {
 	if e == nil {
 		return ""
 	}
-	p := printer{compact: true}
+	p := printer{buf: make([]byte, 0, 512), compact: true}
 	p.element(e, inheritedDecls(e), 0)
 	return string(p.buf)
 }
@@ -29,7 +29,7 @@ func Pretty(e *etree.Element) string {
 	if e == nil {
 		return ""
 	}
-	p := printer{}
+	p := printer{buf: make([]byte, 0, 512)}
 	p.element(e, inheritedDecls(e), 0)
 	return string(p.buf)
 }

@@ -1,15 +1,18 @@
 package stanza
 
-import "github.com/beevik/etree"
+import (
+	"github.com/beevik/etree"
 
-// A node is the memory of a small element: the element, two attributes, one child, one text.
-// Most elements that applications make need no more, so one allocation makes the whole of it.
+	"github.com/go-xmppframework/xmpp/jid"
+)
+
+// A node is the memory of a small element: the element, two attributes, one child.
+// Most elements that applications make need no more.
 // A larger element grows out of it as any slice does.
 type node struct {
 	el    etree.Element
 	attrs [2]etree.Attr
 	child [1]etree.Token
-	text  etree.CharData
 }
 
 func (n *node) init(name string) *etree.Element {
@@ -17,16 +20,6 @@ func (n *node) init(name string) *etree.Element {
 	n.el.Attr = n.attrs[:0]
 	n.el.Child = n.child[:0]
 	return &n.el
-}
-
-// addText appends text to the node's element, in the node's own memory if that is free.
-func (n *node) addText(text string) {
-	if n.text.Parent() != nil || n.text.Data != "" {
-		n.el.CreateText(text)
-		return
-	}
-	n.text.SetData(text)
-	n.el.AddChild(&n.text)
 }
 
 // An arena hands out nodes, two to an allocation: they belong to one stanza or builder and live as long.
@@ -58,6 +51,19 @@ func (h *head) init(name string) {
 	h.el.Attr = h.attrs[:0]
 	h.el.Child = h.child[:0]
 	h.el.CreateAttr("xmlns", NSClient)
+}
+
+// attributes appends those that are not empty.
+func (h *head) attributes(to jid.JID, typ, id string) {
+	if s := to.String(); s != "" {
+		appendAttr(&h.el, "", "to", s)
+	}
+	if typ != "" {
+		appendAttr(&h.el, "", "type", typ)
+	}
+	if id != "" {
+		appendAttr(&h.el, "", "id", id)
+	}
 }
 
 // appendAttr appends an attribute without a look at those that are there.
