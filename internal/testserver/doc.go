@@ -1,0 +1,11 @@
+// Package testserver is an XMPP server for tests, inside the process of the test.
+//
+// It has accounts with rosters, subscriptions and an offline store; it speaks STARTTLS and direct TLS, SCRAM with
+// channel binding, resource binding, and routes messages, presence and IQs as RFC 6120 and RFC 6121 say. It listens on
+// loopback TCP or is dialled in memory, where it also works in a testing/synctest bubble.
+//
+// For what a well-behaved server never does there are scripts (see [ParseScript]), which decide about every byte,
+// and the faults: [Server.Kill], [Server.Freeze], [Server.StreamError], the pipe's own in [Conn].
+//
+// Everything a Server starts ends in [Server.Close].
+package testserver

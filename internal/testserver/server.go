@@ -1,0 +1,292 @@
+package testserver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/beevik/etree"
+
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/jid"
+)
+
+// DefaultDomain is served when no other domain is asked for.
+const DefaultDomain = "example.test"
+
+// TLSMode says what a server does about STARTTLS.
+type TLSMode int
+
+const (
+	TLSRequired TLSMode = iota // offered, and nothing else until it is used
+	TLSOptional                // offered beside SASL
+	TLSNone                    // neither STARTTLS nor direct TLS
+)
+
+// ConflictPolicy says what happens when a resource is bound that is in use (RFC 6120 §7.7.2.2).
+type ConflictPolicy int
+
+const (
+	ConflictReplace ConflictPolicy = iota // the older session ends with the stream error conflict
+	ConflictRefuse                        // the request is answered with the stanza error conflict
+	ConflictRename                        // the newer session gets another resource
+)
+
+// Options configures a [Server]. The zero value is a working configuration.
+type Options struct {
+	// Domain is what the server serves, as a domainpart or an IP literal. If zero, [DefaultDomain].
+	Domain string
+	// TLS is the policy about encryption. If zero, [TLSRequired]. Direct TLS is accepted unless it is TLSNone.
+	TLS TLSMode
+	// Certificate is the server's. If nil, [DefaultAuthority] issues one for Domain.
+	Certificate *tls.Certificate
+	// TLSConfig may change the configuration of every handshake. If nil, it is TLS 1.2 or later.
+	TLSConfig func(*tls.Config)
+	// Mechanisms are offered exactly so, whatever the connection is.
+	// If nil, all of SCRAM are, -PLUS when the connection has a channel binding, and PLAIN under TLS.
+	Mechanisms []string
+	// BindingTypes is the XEP-0440 list, and what -PLUS accepts.
+	// If nil, it is what the connection has; if empty, no list is sent and the connection's own are accepted.
+	BindingTypes []string
+	// Iterations is the SCRAM iteration count. If zero, 4096.
+	Iterations int
+	// Conflict is what happens when a resource is in use. If zero, [ConflictReplace].
+	Conflict ConflictPolicy
+	// Limits bound what a client may send. If zero, those of the xmlstream package.
+	Limits xmlstream.Limits
+	// PipeBuffer is the size of each direction of an in-memory connection. If zero, [DefaultPipeBuffer].
+	PipeBuffer int
+	// Features are XML elements added to the features that follow authentication. If nil, there are none.
+	Features []string
+	// Handler sees every element that a client sends after binding, on the goroutine that reads that client.
+	// Returning true means that it is dealt with. If nil, the server deals with all.
+	Handler func(s *Session, e *etree.Element) (handled bool)
+	// Trace is given every element read and everything written, as lines of text. If nil, there is no trace.
+	// Passwords sent by PLAIN are in it.
+	Trace func(line string)
+}
+
+// Server is an XMPP server. Make it with [New].
+type Server struct {
+	opts   Options
+	domain jid.JID
+	ascii  string
+	cert   tls.Certificate
+	wg     sync.WaitGroup
+
+	mu        sync.Mutex
+	closed    bool
+	refusing  bool
+	dialled   int
+	listeners []net.Listener
+	links     map[*link]struct{}
+	accounts  map[string]*account // by localpart
+	hosts     map[string]func(*etree.Element)
+	scripts   []*Script
+	scripted  bool     // connections beyond the scripts are refused
+	later     []func() // to be done after mu is released
+	bound     int      // resources bound so far
+}
+
+// New returns a server that is ready to be dialled. It starts no goroutine before it is.
+func New(o Options) (*Server, error) {
+	if o.Domain == "" {
+		o.Domain = DefaultDomain
+	}
+	if o.Iterations == 0 {
+		o.Iterations = 4096
+	}
+	domain, err := jid.New("", o.Domain, "")
+	if err != nil {
+		return nil, fmt.Errorf("testserver: domain: %w", err)
+	}
+	ascii, err := domain.ASCIIDomain()
+	if err != nil {
+		return nil, fmt.Errorf("testserver: domain: %w", err)
+	}
+	s := &Server{
+		opts: o, domain: domain, ascii: ascii,
+		links: map[*link]struct{}{}, accounts: map[string]*account{}, hosts: map[string]func(*etree.Element){},
+	}
+	if o.Certificate != nil {
+		s.cert = *o.Certificate
+		if s.cert.Leaf == nil && len(s.cert.Certificate) > 0 { // channel binding needs it
+			if s.cert.Leaf, err = x509.ParseCertificate(s.cert.Certificate[0]); err != nil {
+				return nil, fmt.Errorf("testserver: certificate: %w", err)
+			}
+		}
+	} else {
+		names := CertOptions{DNSNames: []string{ascii}}
+		if ip := net.ParseIP(ascii); ip != nil {
+			names = CertOptions{IPs: []net.IP{ip}}
+		}
+		s.cert = DefaultAuthority().Issue(names)
+	}
+	return s, nil
+}
+
+// Domain returns the domain that the server serves.
+func (s *Server) Domain() jid.JID { return s.domain }
+
+// Roots returns a pool with the root that signed the default certificate.
+func (s *Server) Roots() *x509.CertPool { return DefaultAuthority().Pool() }
+
+func (s *Server) tlsConfig(direct bool) *tls.Config {
+	c := &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}
+	if direct {
+		c.NextProtos = []string{"xmpp-client"} // XEP-0368; STARTTLS has no ALPN
+	}
+	if s.opts.TLSConfig != nil {
+		s.opts.TLSConfig(c)
+	}
+	return c
+}
+
+// Listen makes the server reachable on a free port of 127.0.0.1 and returns the address.
+// Real sockets are not usable in a synctest bubble; use [Server.Dial] there.
+func (s *Server) Listen() (net.Addr, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		ln.Close()
+		return nil, net.ErrClosed
+	}
+	s.listeners = append(s.listeners, ln)
+	s.wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if s.serve(c) != nil {
+				c.Close()
+			}
+		}
+	})
+	return ln.Addr(), nil
+}
+
+// Dial connects in memory. The arguments are ignored, so that it fits where a dial function is wanted.
+// The connection is a *[Conn].
+func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.dialled++
+	name := fmt.Sprintf("client-%d", s.dialled)
+	s.mu.Unlock()
+	client, server := Pipe(s.opts.PipeBuffer, name, s.ascii)
+	if err := s.serve(server); err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Addr: pipeAddr(s.ascii), Err: err}
+	}
+	return client, nil
+}
+
+// serve starts a session on c, unless the server takes none.
+func (s *Server) serve(c net.Conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.refusing || (s.scripted && len(s.scripts) == 0) {
+		return syscall.ECONNREFUSED
+	}
+	var script *Script
+	if len(s.scripts) > 0 {
+		script, s.scripts = s.scripts[0], s.scripts[1:]
+	}
+	l := newLink(s, c)
+	session := &Session{link: l}
+	s.links[l] = struct{}{}
+	s.wg.Go(func() {
+		if script != nil {
+			session.runScript(script)
+		} else {
+			session.run()
+		}
+		s.mu.Lock()
+		delete(s.links, l)
+		s.mu.Unlock()
+	})
+	return nil
+}
+
+// Refuse makes new connections fail with ECONNREFUSED for as long as it is set.
+func (s *Server) Refuse(on bool) {
+	s.mu.Lock()
+	s.refusing = on
+	s.mu.Unlock()
+}
+
+// Dialled returns how many connections were asked for with [Server.Dial], refused ones included.
+func (s *Server) Dialled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dialled
+}
+
+// Close closes every connection and listener and returns when every goroutine of the server has ended.
+// Clients see a closed connection without a closing tag; for a polite end see [Server.Shutdown].
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, ln := range s.listeners {
+		ln.Close()
+	}
+	for l := range s.links {
+		l.kill()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// unlock releases mu and then does what was put off.
+func (s *Server) unlock() {
+	later := s.later
+	s.later = nil
+	s.mu.Unlock()
+	for _, f := range later {
+		f()
+	}
+}
+
+// AddAccount adds an account; one that exists gets the new password.
+func (s *Server) AddAccount(user, password string) error {
+	bare, err := jid.New(user, s.domain.Domain(), "")
+	if err != nil {
+		return fmt.Errorf("testserver: account: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[bare.Local()]
+	if a == nil {
+		a = newAccount(bare)
+		s.accounts[bare.Local()] = a
+	}
+	a.password, a.keys = password, map[string]*scramKeys{}
+	return nil
+}
+
+// HandleDomain makes f the receiver of all stanzas for another domain, as a component or a remote server would be.
+// It answers with [Server.Deliver]. f must not keep the server waiting: it runs on the goroutine that reads the sender.
+func (s *Server) HandleDomain(domain string, f func(e *etree.Element)) {
+	s.mu.Lock()
+	s.hosts[strings.ToLower(domain)] = f
+	s.mu.Unlock()
+}
+
+// account finds the local account of j; mu is held.
+func (s *Server) account(j jid.JID) *account {
+	if j.Domain() != s.domain.Domain() || j.Local() == "" {
+		return nil
+	}
+	return s.accounts[j.Local()]
+}

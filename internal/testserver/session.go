@@ -1,0 +1,194 @@
+package testserver
+
+import (
+	"crypto/tls"
+	"errors"
+
+	"github.com/beevik/etree"
+
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/jid"
+)
+
+// maxAfterAuth is the limit of one stanza of a client that has logged in, unless Options.Limits says something else.
+const maxAfterAuth = 16 << 20
+
+// Session is one client's connection to a [Server].
+type Session struct {
+	*link
+	account *account // after authentication
+	jid     jid.JID  // after binding
+	order   int      // among all that have bound
+
+	// guarded by Server.mu
+	presence   *etree.Element // the last broadcast presence; nil while unavailable
+	priority   int
+	interested bool // has asked for the roster: gets pushes (RFC 6121 §2.1.6)
+	directed   map[jid.JID]struct{}
+	scratch    []byte
+}
+
+// JID returns the full address that the client has bound.
+func (s *Session) JID() jid.JID { return s.jid }
+
+// Send queues an element for this client, as it is.
+func (s *Session) Send(e *etree.Element) error { return s.link.send(e) }
+
+// run serves the connection until its end.
+func (s *Session) run() {
+	err := s.start()
+	if err == nil {
+		err = s.negotiate()
+	}
+	if err == nil {
+		if peer := s.srv.peerOf(s); peer != nil {
+			err = peer.serve(s)
+		} else {
+			err = s.serve()
+		}
+	}
+	s.leave()
+	s.conclude(err)
+	s.leaveAnonymous()
+}
+
+// negotiate returns nil when a resource is bound.
+func (s *Session) negotiate() error {
+	for {
+		if err := s.openStream(); err != nil {
+			return err
+		}
+		restart, err := s.negotiateOn()
+		if err != nil {
+			return err
+		}
+		if !restart {
+			return nil
+		}
+	}
+}
+
+// openStream exchanges headers and sends the features of the stage (RFC 6120 §4.3).
+func (s *Session) openStream() error {
+	h, err := s.header()
+	if err != nil {
+		return err
+	}
+	var to string
+	if from, err := jid.Parse(attr(h, "from")); err == nil {
+		to = from.Bare().String()
+	}
+	if err := s.sendHeader(to); err != nil {
+		return err
+	}
+	switch {
+	case h.NamespaceURI() != nsStreams || h.Tag != "stream":
+		return streamError{cond: "invalid-namespace"}
+	case attr(h, "version") == "":
+		return streamError{cond: "unsupported-version"}
+	}
+	if host := attr(h, "to"); host != "" {
+		j, err := jid.Parse(host)
+		if err != nil || j != s.srv.domain {
+			return streamError{cond: "host-unknown"}
+		}
+	}
+	return s.sendRaw([]byte(s.features()))
+}
+
+func (s *Session) features() string {
+	f := "<stream:features>"
+	mode := s.srv.opts.TLS
+	switch {
+	case s.account != nil:
+		f += "<bind xmlns='" + nsBind + "'/>" +
+			"<session xmlns='" + nsSession + "'><optional/></session>" +
+			"<ver xmlns='" + nsRosterVer + "'/><sub xmlns='" + nsPreApproval + "'/>"
+		for _, x := range s.srv.opts.Features {
+			f += x
+		}
+	case s.tls == nil && mode == TLSRequired:
+		f += "<starttls xmlns='" + nsTLS + "'><required/></starttls>"
+	default:
+		if s.tls == nil && mode == TLSOptional {
+			f += "<starttls xmlns='" + nsTLS + "'/>"
+		}
+		f += s.mechanismsFeature()
+	}
+	return f + "</stream:features>"
+}
+
+// negotiateOn handles one stream until it must be restarted (true) or a resource is bound (false).
+func (s *Session) negotiateOn() (restart bool, err error) {
+	var a authenticator
+	for {
+		e, err := s.next()
+		if err != nil {
+			return false, err
+		}
+		switch {
+		case s.account != nil:
+			if !is(e, "iq", nsClient) {
+				return false, streamError{cond: "not-authorized", text: "bind a resource first"}
+			}
+			if bound := s.bind(e); bound {
+				return false, nil
+			}
+		case is(e, "starttls", nsTLS):
+			if s.tls != nil || s.srv.opts.TLS == TLSNone {
+				s.sendRaw([]byte("<failure xmlns='" + nsTLS + "'/>"))
+				s.out.end([]byte(xmlstream.Footer))
+				return false, errors.New("STARTTLS refused")
+			}
+			s.sendRaw([]byte("<proceed xmlns='" + nsTLS + "'/>"))
+			return true, s.upgrade(false)
+		case e.NamespaceURI() == nsSASL && (s.tls != nil || s.srv.opts.TLS != TLSRequired):
+			account, err := a.step(s, e)
+			if err != nil {
+				return false, err
+			}
+			if account == nil {
+				continue
+			}
+			s.account = account
+			s.name = account.bare.String()
+			if s.srv.opts.Limits.StanzaBytes == 0 {
+				l := s.srv.opts.Limits
+				l.StanzaBytes = maxAfterAuth
+				s.dec.SetLimits(l)
+			}
+			s.dec.Restart()
+			s.headerSent = false
+			return true, nil
+		default:
+			return false, streamError{cond: "not-authorized", text: "authenticate first"}
+		}
+	}
+}
+
+// serve handles stanzas until the stream ends.
+func (s *Session) serve() error {
+	for {
+		e, err := s.next()
+		if err != nil {
+			return err
+		}
+		if s.out.isEnded() {
+			continue // the stream error is out: what still comes is not wanted
+		}
+		if h := s.srv.opts.Handler; h != nil && h(s, e) {
+			continue
+		}
+		if err := s.handle(e); err != nil {
+			return err
+		}
+	}
+}
+
+// ConnectionState returns the TLS state; false without TLS. It is for Options.Handler.
+func (s *Session) ConnectionState() (tls.ConnectionState, bool) {
+	if s.tls == nil {
+		return tls.ConnectionState{}, false
+	}
+	return s.tls.ConnectionState(), true
+}
