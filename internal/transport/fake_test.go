@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"testing/synctest"
 	"time"
 )
 
@@ -152,6 +153,26 @@ func addrs(s ...string) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range s {
 		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}
+
+// settle lets every call that ignores its ctx come to its end: a bubble may not be left with sleepers in it.
+// It must be the last thing to happen on the bubble's clock.
+func settle() {
+	time.Sleep(2 * time.Hour)
+	synctest.Wait()
+}
+
+// open lists the connections that are not closed.
+func (n *fakeNet) open() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []string
+	for _, c := range n.conns {
+		if !c.isClosed() {
+			out = append(out, c.addr)
+		}
 	}
 	return out
 }
