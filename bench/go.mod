@@ -5,6 +5,8 @@ go 1.26.0
 replace github.com/go-xmppframework/xmpp => ../
 
 require (
+	github.com/beevik/etree v1.8.1
+	github.com/go-xmppframework/xmpp v0.0.0
 	github.com/xmppo/go-xmpp v0.3.6
 	gosrc.io/xmpp v0.5.1
 	mellium.im/sasl v0.3.2

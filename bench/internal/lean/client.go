@@ -133,7 +133,7 @@ func (c *client) next(d *xml.Decoder) (element, error) {
 }
 
 func (c *client) authenticate(d *xml.Decoder) error {
-	var x *exchange
+	var x *Exchange
 	for range 4 {
 		e, err := c.next(d)
 		if err != nil {
@@ -156,10 +156,10 @@ func (c *client) authenticate(d *xml.Decoder) error {
 			if v == nil {
 				return c.refuse()
 			}
-			x = &exchange{v: v}
-			text, err = x.first(string(data))
+			x = &Exchange{v: v}
+			text, err = x.First(string(data))
 		default:
-			text, err = x.final(string(data))
+			text, err = x.Final(string(data))
 			c.user, tag = x.user, "success"
 		}
 		if err != nil {

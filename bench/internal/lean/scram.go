@@ -56,21 +56,27 @@ func verifiers() (map[string]*verifier, error) {
 	return m, nil
 }
 
+// Exchanges returns a maker of server sides for SCRAM-SHA-256, the salt and the keys being made once.
+func Exchanges() (func() *Exchange, error) {
+	v, err := newVerifier(sha256.New)
+	return func() *Exchange { return &Exchange{v: v} }, err
+}
+
 func (v *verifier) mac(key []byte, text string) []byte {
 	m := hmac.New(v.hash, key)
 	m.Write([]byte(text))
 	return m.Sum(nil)
 }
 
-// exchange is one SCRAM authentication, seen from the server.
-type exchange struct {
+// Exchange is one SCRAM authentication, seen from the server.
+type Exchange struct {
 	v                        *verifier
 	user, nonce              string
 	header, bare, serverText string
 }
 
-// first takes the client-first message and makes the server-first one (RFC 5802 §7).
-func (x *exchange) first(msg string) (string, error) {
+// First takes the client-first message and makes the server-first one (RFC 5802 §7).
+func (x *Exchange) First(msg string) (string, error) {
 	parts := strings.SplitN(msg, ",", 3) // gs2 flag, authzid, the bare message
 	if len(parts) != 3 || parts[0] != "n" && parts[0] != "y" {
 		return "", errAuth
@@ -86,8 +92,8 @@ func (x *exchange) first(msg string) (string, error) {
 	return x.serverText, nil
 }
 
-// final checks the client-final message and makes the server-final one.
-func (x *exchange) final(msg string) (string, error) {
+// Final checks the client-final message and makes the server-final one.
+func (x *Exchange) Final(msg string) (string, error) {
 	without, proof64, ok := strings.Cut(msg, ",p=")
 	if !ok || attribute(without, "r=") != x.nonce ||
 		attribute(without, "c=") != base64.StdEncoding.EncodeToString([]byte(x.header)) {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/go-xmppframework/xmpp/bench/internal/child"
+	"github.com/go-xmppframework/xmpp/bench/internal/flow"
+	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+	"github.com/go-xmppframework/xmpp/bench/internal/outside"
+	"github.com/go-xmppframework/xmpp/bench/internal/report"
+	"github.com/go-xmppframework/xmpp/internal/integration"
+)
+
+type options struct {
+	all, quick     bool
+	only, clients  []string
+	out, svg, json string
+	profile        string
+}
+
+func (o options) wants(section string) bool { return slices.Contains(o.only, section) }
+
+// amounts are what distinguishes a quick run from a full one.
+type amounts struct {
+	effort  micro.Effort
+	rounds  int // of the measurements with connections
+	chat    int // messages through a real server
+	oneWay  int // messages into the sink and from the source
+	streams []int
+}
+
+func (o options) amounts() amounts {
+	if o.quick {
+		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}}
+	}
+	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}}
+}
+
+func measure(ctx context.Context, o options) (*report.Results, error) {
+	dir, err := os.MkdirTemp("", "xmpp-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	tools := outside.Build(ctx, dir)
+	r := &report.Results{Quick: o.quick, Machine: report.ThisMachine(), Missing: tools.Missing}
+	a := o.amounts()
+	if err := measureMicro(ctx, o, a, tools, dir, r); err != nil {
+		return nil, err
+	}
+	b := &flow.Bench{Tools: tools, Dir: dir, Rounds: a.rounds, Progress: os.Stderr, Profile: o.profile, Only: o.clients}
+	if o.wants("sink") || o.wants("source") || o.wants("idle") {
+		if err := measureLean(ctx, o, a, b, r); err != nil {
+			return nil, err
+		}
+	}
+	for _, kind := range []integration.Kind{integration.Ejabberd, integration.Prosody} {
+		if o.wants(string(kind)) || kind == integration.Ejabberd && o.wants("idle") {
+			if err := measureReal(ctx, o, a, b, kind, r); err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", kind, err)
+				r.Missing = append(r.Missing, string(kind))
+			}
+		}
+	}
+	return r, ctx.Err()
+}
+
+func measureMicro(ctx context.Context, o options, a amounts, tools *outside.Tools, dir string, r *report.Results) error {
+	corpus := micro.NewCorpus()
+	for _, s := range []struct {
+		name string
+		list func() ([]micro.Candidate, error)
+		to   *[]micro.Figure
+	}{
+		{"decode", func() ([]micro.Candidate, error) { return micro.Decode(corpus), nil }, &r.Decode},
+		{"encode", func() ([]micro.Candidate, error) { return micro.Encode(), nil }, &r.Encode},
+		{"serialise", func() ([]micro.Candidate, error) { return micro.Serialise(corpus) }, &r.Serialise},
+		{"jid", func() ([]micro.Candidate, error) { return micro.JIDs(), nil }, &r.JID},
+		{"scram", micro.SCRAMs, &r.SCRAM},
+	} {
+		if !o.wants(s.name) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		list, err := s.list()
+		if err != nil {
+			return err
+		}
+		if *s.to, err = micro.Measure(list, a.effort); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		for _, f := range *s.to {
+			fmt.Fprintf(os.Stderr, "%-10s %-34s %10.1f ns %6.1f allocations\n", s.name, f.Name, f.NS, f.Allocs)
+		}
+	}
+	if o.wants("decode") && tools.Expat != "" {
+		return measureExpat(ctx, a, tools, dir, corpus, r)
+	}
+	return nil
+}
+
+// measureExpat adds what libexpat takes for the same corpus, measured inside its program.
+func measureExpat(ctx context.Context, a amounts, tools *outside.Tools, dir string, corpus micro.Corpus, r *report.Results) error {
+	file := filepath.Join(dir, "corpus.xml")
+	if err := os.WriteFile(file, []byte(corpus.Stream), 0o600); err != nil {
+		return err
+	}
+	for _, namespaces := range []bool{false, true} {
+		name := map[bool]string{false: "libexpat, counting", true: "libexpat, namespaces"}[namespaces]
+		took, err := tools.CountExpat(ctx, file, 20*a.effort.Rounds, namespaces)
+		if err != nil {
+			return err
+		}
+		f := micro.Figure{Name: name, Module: "libexpat " + tools.Versions["expat"] + " (C)", Yields: "callbacks that count",
+			NS: micro.Median(took) / micro.Stanzas, Allocs: -1, Bytes: float64(len(corpus.Stream)) / micro.Stanzas}
+		fmt.Fprintf(os.Stderr, "%-10s %-34s %10.1f ns\n", "decode", f.Name, f.NS)
+		r.Decode = append(r.Decode, f)
+	}
+	return nil
+}
+
+func measureLean(ctx context.Context, o options, a amounts, b *flow.Bench, r *report.Results) error {
+	s, err := child.StartServer(ctx, b.Dir)
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if o.wants("sink") {
+		r.Flow = append(r.Flow, b.Sink(ctx, s, a.oneWay))
+	}
+	if o.wants("source") {
+		r.Flow = append(r.Flow, b.Source(ctx, s, a.oneWay))
+	}
+	if o.wants("idle") {
+		for _, n := range a.streams {
+			r.Idle = append(r.Idle, b.IdleLean(ctx, s, n))
+		}
+	}
+	return nil
+}
+
+func measureReal(ctx context.Context, o options, a amounts, b *flow.Bench, kind integration.Kind, r *report.Results) (err error) {
+	server, err := flow.StartReal(kind)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	if o.wants(string(kind)) {
+		r.Flow = append(r.Flow, b.EndToEnd(ctx, server, a.chat))
+	}
+	if kind == integration.Ejabberd && o.wants("idle") {
+		r.Idle = append(r.Idle, b.IdleReal(ctx, server, min(200, a.streams[len(a.streams)-1])))
+	}
+	return nil
+}
