@@ -23,7 +23,7 @@ const cacheLimit = 16
 // The keys are as good as the password on that server. They are never printed, and there is no way to read or store them.
 type KeyCache struct {
 	mu      sync.Mutex
-	entries []*cacheEntry // oldest first; pointers, so that printing a struct that holds a cache prints addresses
+	entries []*cacheEntry // oldest first
 }
 
 type cacheKey struct {
@@ -31,34 +31,40 @@ type cacheKey struct {
 	iterations           int
 }
 
+// keyPair is what SCRAM derives from a password.
+// It is always held by a pointer inside a struct that is itself held by a pointer:
+// fmt follows one pointer, even in unexported fields and past every Format method, when a verb does not fit.
+type keyPair struct{ client, server []byte }
+
+func (p *keyPair) clone() *keyPair { return &keyPair{slices.Clone(p.client), slices.Clone(p.server)} }
+
+func (p *keyPair) wipe() {
+	clear(p.client)
+	clear(p.server)
+}
+
 type cacheEntry struct {
-	key    cacheKey
-	client []byte
-	server []byte
+	key  cacheKey
+	keys *keyPair
 }
 
-func (e *cacheEntry) wipe() {
-	clear(e.client)
-	clear(e.server)
-}
-
-// get returns copies of the two keys.
-func (k *KeyCache) get(key cacheKey) (client, server []byte, ok bool) {
+// get returns a copy of the keys, nil for none.
+func (k *KeyCache) get(key cacheKey) *keyPair {
 	if k == nil {
-		return nil, nil, false
+		return nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range k.entries {
 		if e.key == key {
-			return slices.Clone(e.client), slices.Clone(e.server), true
+			return e.keys.clone()
 		}
 	}
-	return nil, nil, false
+	return nil
 }
 
-// put keeps copies of the two keys.
-func (k *KeyCache) put(key cacheKey, client, server []byte) {
+// put keeps a copy of the keys.
+func (k *KeyCache) put(key cacheKey, keys *keyPair) {
 	if k == nil {
 		return
 	}
@@ -69,7 +75,7 @@ func (k *KeyCache) put(key cacheKey, client, server []byte) {
 		oldest := k.entries[0]
 		k.removeLocked(func(e *cacheEntry) bool { return e == oldest })
 	}
-	k.entries = append(k.entries, &cacheEntry{key, slices.Clone(client), slices.Clone(server)})
+	k.entries = append(k.entries, &cacheEntry{key, keys.clone()})
 }
 
 // drop removes one entry.
@@ -87,7 +93,7 @@ func (k *KeyCache) removeLocked(match func(*cacheEntry) bool) {
 		if !match(e) {
 			return false
 		}
-		e.wipe()
+		e.keys.wipe()
 		return true
 	})
 }

@@ -78,9 +78,8 @@ type scram struct {
 	signature []byte // the server signature that is right; no secret: it is void outside this exchange
 
 	// Kept until the server has proved itself, and only with a cache.
-	key       cacheKey
-	clientKey []byte
-	serverKey []byte
+	key  cacheKey
+	keys *keyPair
 }
 
 func newScram(family string, h func() hash.Hash, plus bool, p Params) (*scram, error) {
@@ -132,9 +131,10 @@ func (c *scram) fail(err error) error {
 }
 
 func (c *scram) wipe() {
-	clear(c.clientKey)
-	clear(c.serverKey)
-	c.clientKey, c.serverKey = nil, nil
+	if c.keys != nil {
+		c.keys.wipe()
+		c.keys = nil
+	}
 }
 
 func (c *scram) Start(ctx context.Context) ([]byte, error) {
@@ -247,7 +247,7 @@ func (c *scram) final(ctx context.Context, challenge []byte) ([]byte, error) {
 		return nil, err
 	}
 	c.key = cacheKey{c.family, c.p.Credentials.Username, string(first.salt), first.iterations}
-	if err := c.keys(ctx, first); err != nil {
+	if c.keys, err = c.derive(ctx, first); err != nil {
 		return nil, err
 	}
 
@@ -256,11 +256,11 @@ func (c *scram) final(ctx context.Context, challenge []byte) ([]byte, error) {
 	authMessage := []byte(c.bare + "," + string(challenge) + "," + withoutProof)
 
 	h := c.hash()
-	h.Write(c.clientKey)
+	h.Write(c.keys.client)
 	storedKey := h.Sum(nil)
 	proof := mac(c.hash, storedKey, authMessage)
-	subtle.XORBytes(proof, proof, c.clientKey)
-	c.signature = mac(c.hash, c.serverKey, authMessage)
+	subtle.XORBytes(proof, proof, c.keys.client)
+	c.signature = mac(c.hash, c.keys.server, authMessage)
 	clear(storedKey)
 	if c.p.Keys == nil {
 		c.wipe()
@@ -268,25 +268,25 @@ func (c *scram) final(ctx context.Context, challenge []byte) ([]byte, error) {
 	return []byte(withoutProof + ",p=" + base64.StdEncoding.EncodeToString(proof)), nil
 }
 
-// keys sets clientKey and serverKey, from the cache or from the password.
-func (c *scram) keys(ctx context.Context, first serverFirst) error {
-	var ok bool
-	if c.clientKey, c.serverKey, ok = c.p.Keys.get(c.key); ok {
-		return nil
+// derive returns the keys of the cache, or makes them of the password.
+func (c *scram) derive(ctx context.Context, first serverFirst) (*keyPair, error) {
+	if keys := c.p.Keys.get(c.key); keys != nil {
+		return keys, nil
 	}
 	pw, err := c.p.Credentials.password(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer clear(pw)
 	salted, err := hi(ctx, c.hash, pw, first.salt, first.iterations)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer clear(salted)
-	c.clientKey = mac(c.hash, salted, []byte("Client Key"))
-	c.serverKey = mac(c.hash, salted, []byte("Server Key"))
-	return nil
+	return &keyPair{
+		client: mac(c.hash, salted, []byte("Client Key")),
+		server: mac(c.hash, salted, []byte("Server Key")),
+	}, nil
 }
 
 // verify reads the server-final-message. It is the only way to the state scramVerified.
@@ -299,7 +299,9 @@ func (c *scram) verify(msg []byte) error {
 		return c.fail(ErrServerSignature)
 	}
 	c.state = scramVerified
-	c.p.Keys.put(c.key, c.clientKey, c.serverKey)
+	if c.p.Keys != nil {
+		c.p.Keys.put(c.key, c.keys)
+	}
 	c.wipe()
 	return nil
 }

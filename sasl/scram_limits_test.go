@@ -31,7 +31,7 @@ func TestSec_SASL04(t *testing.T) {
 			p.Keys = &KeyCache{}
 			n := hashes[strings.TrimSuffix(m.Name, "-PLUS")]().Size()
 			for _, i := range []int{4096, 1000000} { // saves the derivation, which TestSCRAMMaximum makes once
-				p.Keys.put(cacheKey{strings.TrimSuffix(m.Name, "-PLUS"), "user", "salt", i}, make([]byte, n), make([]byte, n))
+				p.Keys.put(cacheKey{strings.TrimSuffix(m.Name, "-PLUS"), "user", "salt", i}, &keyPair{make([]byte, n), make([]byte, n)})
 			}
 			if tt.want != nil {
 				p.Credentials = untouched(t)
