@@ -43,6 +43,10 @@ func prepPassword(password string) string {
 func newScramKeys(h func() hash.Hash, password string, iterations int) (*scramKeys, error) {
 	salt := make([]byte, 16)
 	rand.Read(salt)
+	return deriveScramKeys(h, password, salt, iterations)
+}
+
+func deriveScramKeys(h func() hash.Hash, password string, salt []byte, iterations int) (*scramKeys, error) {
 	salted, err := pbkdf2.Key(h, prepPassword(password), salt, iterations, h().Size())
 	if err != nil {
 		return nil, err
