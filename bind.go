@@ -1,0 +1,157 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+const nsBind = "urn:ietf:params:xml:ns:xmpp-bind"
+
+// maxBindTries bounds the resources that are tried after a conflict.
+const maxBindTries = 5
+
+// Binder replaces resource binding by a procedure of its own, such as resuming an earlier session.
+// A [BindDelegate] supplies it.
+type Binder interface {
+	// Bind runs on the goroutine of the Authenticate call, with its ctx, after authentication.
+	// It returns the full address and the kind of the session; [ErrBindFallback] to let the stream bind in the ordinary way;
+	// any other error ends the login and the connection.
+	Bind(ctx context.Context, b *Binding) (SessionKind, JID, error)
+}
+
+// Binding is what a [Binder] works with. It is valid until Bind returns.
+type Binding struct{ l *login }
+
+// Stream is the stream that is binding.
+func (b *Binding) Stream() *Stream { return b.l.s }
+
+// Features are those of the stream after authentication. Read-only.
+func (b *Binding) Features() *etree.Element { return b.l.c.features.Load() }
+
+// Send writes an element of the negotiation. Interceptors and delegates do not see it.
+func (b *Binding) Send(e stanza.Elementer) error {
+	p, err := xmlstream.AppendElement(nil, e.Element(), stanza.NSClient)
+	if err != nil {
+		return err
+	}
+	b.l.c.w.raw(p, false)
+	return nil
+}
+
+// Receive waits for the next element from the server.
+func (b *Binding) Receive(ctx context.Context) (*etree.Element, error) { return b.l.c.receive(ctx) }
+
+// Ordinary binds as the stream itself would.
+func (b *Binding) Ordinary(ctx context.Context) (JID, error) { return b.l.bindResource(ctx) }
+
+// bind asks the delegates for a Binder, and else binds a resource.
+func (l *login) bind(ctx context.Context) (SessionKind, JID, error) {
+	for _, e := range l.s.delegates.all() {
+		if e.v.Bind == nil {
+			continue
+		}
+		binder := e.v.Bind.WillBind(l.s.question(ctx), l.s)
+		if binder == nil {
+			continue
+		}
+		kind, jid, err := binder.Bind(l.s.question(ctx), &Binding{l})
+		if !errors.Is(err, ErrBindFallback) {
+			return kind, jid, err
+		}
+		break
+	}
+	jid, err := l.bindResource(ctx)
+	return SessionNew, jid, err
+}
+
+// bindResource is RFC 6120 section 7.
+func (l *login) bindResource(ctx context.Context) (JID, error) {
+	if stanza.Child(l.c.features.Load(), "bind", nsBind) == nil {
+		return JID{}, fmt.Errorf("%w: resource binding", ErrUnsupported)
+	}
+	resource := l.s.cfg.JID.Resource()
+	for range maxBindTries {
+		jid, err := l.requestBind(ctx, resource)
+		if !errors.Is(err, stanza.Conflict) || resource == "" {
+			return jid, err
+		}
+		resource = l.alternative(ctx, resource)
+	}
+	return l.requestBind(ctx, "")
+}
+
+// alternative asks the delegates for another resource; none means that the server chooses.
+func (l *login) alternative(ctx context.Context, conflicting string) string {
+	for _, e := range l.s.delegates.all() {
+		if d := e.v.Resource; d != nil {
+			if r := d.AlternativeResource(l.s.question(ctx), l.s, conflicting); r != "" {
+				return r
+			}
+		}
+	}
+	return ""
+}
+
+func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
+	payload := stanza.New("bind", nsBind)
+	if resource != "" {
+		payload.C("resource").T(resource)
+	}
+	req := stanza.NewIQ(stanza.Set, JID{}, payload)
+	req.SetID(l.s.cfg.NewID())
+	if err := (&Binding{l}).Send(req); err != nil {
+		return JID{}, err
+	}
+	el, err := l.c.receive(ctx)
+	if err != nil {
+		return JID{}, err
+	}
+	if !stanza.Is(el, "iq", stanza.NSClient) || stanza.AttrOr(el, "id", "") != req.ID() {
+		return JID{}, l.c.unexpected(el, "the answer to binding")
+	}
+	iq, err := stanza.IQFrom(el)
+	if err != nil {
+		return JID{}, err
+	}
+	from, err := fromOf(el)
+	if err != nil || !answers(from, JID{}, l.s.cfg.JID) {
+		return JID{}, l.c.unexpected(el, "the answer to binding from the own server")
+	}
+	switch iq.Type() {
+	case stanza.Result:
+		return l.boundJID(iq)
+	case stanza.ErrorIQ:
+		return JID{}, iq.Err()
+	}
+	return JID{}, l.c.unexpected(el, "the result of binding")
+}
+
+// boundJID reads the address that the server gave. It may choose the resource, not the account,
+// unless the mechanism leaves the account to the server.
+func (l *login) boundJID(iq *stanza.IQ) (JID, error) {
+	bind := iq.Child("bind", nsBind)
+	var found []string
+	for j := range stanza.Children(bind, "jid", nsBind) {
+		found = append(found, stanza.Text(j))
+	}
+	if len(found) != 1 {
+		return JID{}, fmt.Errorf("%w: %d addresses in the result of binding", ErrUnexpectedElement, len(found))
+	}
+	jid, err := ParseJID(found[0])
+	if err != nil {
+		return JID{}, err
+	}
+	if !jid.IsFull() {
+		return JID{}, fmt.Errorf("%w: bound to %s, which has no resource", ErrUnexpectedElement, clip(jid.String()))
+	}
+	serverChooses := l.mechanism == "ANONYMOUS" || l.mechanism == "EXTERNAL"
+	if jid.Bare() != l.s.cfg.JID.Bare() && !serverChooses {
+		return JID{}, fmt.Errorf("%w: bound to %s, not to %s", ErrUnexpectedElement, clip(jid.String()), clip(l.s.cfg.JID.Bare().String()))
+	}
+	return jid, nil
+}

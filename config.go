@@ -1,0 +1,261 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/go-xmppframework/xmpp/internal/transport"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/sasl"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// LevelTrace is the log level at which whole stanzas are logged. Credentials are never logged, at any level.
+const LevelTrace = slog.LevelDebug - 4
+
+// TLSPolicy says when a connection may stay unencrypted.
+type TLSPolicy int
+
+const (
+	// TLSRequired refuses every connection that is not encrypted. It is the default.
+	TLSRequired TLSPolicy = iota
+	// InsecureTLSPreferred encrypts where the server offers it, and goes on in clear text where it does not.
+	// Anybody on the path can remove the offer.
+	InsecureTLSPreferred
+	// InsecureTLSAllowed encrypts only where the server insists; see [Stream.Secure].
+	InsecureTLSAllowed
+)
+
+// Resolver is what a stream asks of DNS; *[net.Resolver] has it.
+type Resolver = transport.Resolver
+
+// Config says who logs in, where and how. Only JID is required.
+// A Config may be used for several streams; [New] copies it.
+type Config struct {
+	// JID is the account. A resource asks the server for that resource.
+	// For anonymous logins a domain is enough.
+	JID JID
+	// Credentials prove who the account is: [Password], [PasswordFunc], [Anonymous] or [Mechanisms].
+	// If zero, Login fails with [ErrNoCredentials]; the Authenticate calls take their own.
+	Credentials Credentials
+
+	// Host is the host name or IP address to connect to.
+	// The certificate is still checked against the JID's domain.
+	// If zero, the servers are found through DNS (SRV records of the domain, then the domain itself).
+	Host string
+	// Port goes with Host. If zero, 5222, or 5223 with DirectTLS.
+	Port int
+	// DirectTLS starts TLS with the first byte (XEP-0368); it goes with Host.
+	// If zero, STARTTLS is used there. DNS says it by itself.
+	DirectTLS bool
+	// PreferIPv4 tries IPv4 addresses first. If zero, IPv6 is tried first.
+	PreferIPv4 bool
+	// Dial makes the network connection to a host and port; it looks the name up itself.
+	// If zero, both address families are tried side by side (RFC 8305) with a [net.Dialer].
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Resolver answers DNS queries. If zero, [net.DefaultResolver] does.
+	Resolver Resolver
+
+	// RootCAs are the certificate authorities to trust. If zero, the system's.
+	RootCAs *x509.CertPool
+	// TLS may change the settings of a handshake: client certificates, versions, key log.
+	// TLS 1.2 stays the floor. A hook that sets InsecureSkipVerify is an error without Config.InsecureSkipVerify.
+	// If zero, the defaults are used.
+	TLS func(*tls.Config)
+	// InsecureSkipVerify accepts any certificate. Anybody on the path can then read and change everything.
+	// If zero, certificates are verified.
+	InsecureSkipVerify bool
+	// TLSPolicy says when a connection may stay unencrypted. If zero, never.
+	TLSPolicy TLSPolicy
+	// AllowPlain permits the PLAIN mechanism, which shows the password to the server.
+	// It is used over verified TLS only, and after everything stronger.
+	// If zero, PLAIN is never used.
+	AllowPlain bool
+	// MinMechanism is the weakest SASL mechanism to accept, such as "SCRAM-SHA-256".
+	// If zero, any that is allowed, but never a weaker one than this Stream has used before.
+	MinMechanism string
+
+	// Lang is the xml:lang of the stream. If zero, none is sent.
+	Lang string
+	// NoInitialPresence keeps Login from sending <presence/>.
+	// If zero, Login sends it, and the server starts to deliver messages.
+	NoInitialPresence bool
+	// SkipSession leaves out the session request of RFC 3921 even where the server demands it.
+	// If zero, it is sent where the server offers it and does not mark it optional.
+	SkipSession bool
+	// NewID makes ids for stanzas that have none. If zero, [stanza.NewID].
+	NewID func() string
+
+	// ConnectTimeout bounds each of Connect (all servers together) and an Authenticate call. A ctx shortens it.
+	// If zero, 30 s.
+	ConnectTimeout time.Duration
+	// IQTimeout ends a [Stream.SendIQ] whose ctx has no deadline of its own. If zero, 30 s.
+	IQTimeout time.Duration
+	// CloseTimeout bounds [Stream.Close]. A ctx shortens it. If zero, 5 s.
+	CloseTimeout time.Duration
+	// WriteTimeout ends a connection that accepts no data for so long.
+	// If zero, 60 s. If negative, never.
+	WriteTimeout time.Duration
+	// KeepAlive is the silence in both directions after which one white space character is sent.
+	// At least 10 s. If zero, 120 s. If negative, never.
+	KeepAlive time.Duration
+	// KeepAliveCharacter is a space, tab or newline. If zero, a space.
+	KeepAliveCharacter byte
+	// MaxPause is how long the reader waits at most for a full queue before it looks at the connection again.
+	// If zero, 10 s.
+	MaxPause time.Duration
+
+	// MaxStanzaBytes bounds a received stanza after login; MaxStanzaBytesBeforeLogin before.
+	// If zero, 16 MiB and 64 KiB.
+	MaxStanzaBytes, MaxStanzaBytesBeforeLogin int
+	// MaxDepth, MaxAttributes and MaxNamespaces bound the elements of a received stanza.
+	// If zero, 100 levels, 128 attributes and 32 namespace declarations an element.
+	MaxDepth, MaxAttributes, MaxNamespaces int
+
+	// ResetByteCounters sets the counters of [Stream.Stats] for bytes to zero at each Connect.
+	// If zero, they go on.
+	ResetByteCounters bool
+	// Logger gets the log; stanzas only at [LevelTrace], secrets never.
+	// If zero, nothing is logged.
+	Logger *slog.Logger
+	// OnPanic is told of a callback that panicked; the stream goes on with the next one.
+	// An IQ request whose handler panicked is answered internal-server-error.
+	// If zero, panics are not swallowed: the program ends with a *[PanicError] that names the delegate.
+	OnPanic func(*PanicError)
+}
+
+// Credentials choose the mechanisms that a login may use. Make them with
+// [Password], [PasswordFunc], [Anonymous] or [Mechanisms].
+// None of them ever prints its secret.
+type Credentials interface {
+	// Mechanisms are those to choose from, strongest first.
+	Mechanisms() []sasl.Mechanism
+	// SASL are the identity and the secret for the account.
+	SASL(account JID) sasl.Credentials
+}
+
+type passwordCredentials struct {
+	password func(context.Context) ([]byte, error)
+	username string
+	mechs    []sasl.Mechanism
+}
+
+// Password logs in with a password: SCRAM with the strongest hash and channel binding that the server offers,
+// PLAIN only with Config.AllowPlain.
+func Password(password string) Credentials {
+	return PasswordFunc(func(context.Context) ([]byte, error) { return []byte(password), nil })
+}
+
+// PasswordFunc is [Password] with a callback that is asked at each login, on the goroutine of the Authenticate call.
+// The returned bytes are neither kept nor changed. An error ends the login and is returned from it.
+func PasswordFunc(password func(context.Context) ([]byte, error)) Credentials {
+	return passwordCredentials{password: password, mechs: sasl.Default()}
+}
+
+// WithUsername makes credentials log in as another user name than the localpart of the account (RFC 6120 section 6.3.8).
+func WithUsername(c Credentials, username string) Credentials {
+	return usernameCredentials{c, username}
+}
+
+// Anonymous logs in without an account, by the ANONYMOUS mechanism (RFC 4505). The server chooses the address.
+func Anonymous() Credentials {
+	return passwordCredentials{mechs: []sasl.Mechanism{sasl.Anonymous()}}
+}
+
+// Mechanisms logs in with mechanisms of one's own choice, strongest first, and the password they may ask for.
+// password may be nil where no mechanism needs it.
+func Mechanisms(password func(context.Context) ([]byte, error), mechs ...sasl.Mechanism) Credentials {
+	return passwordCredentials{password: password, mechs: mechs}
+}
+
+func (c passwordCredentials) Mechanisms() []sasl.Mechanism { return c.mechs }
+
+func (c passwordCredentials) SASL(account JID) sasl.Credentials {
+	return sasl.Credentials{Username: account.Local(), Password: c.password}
+}
+
+func (c passwordCredentials) String() string             { return "xmpp.Credentials(hidden)" }
+func (c passwordCredentials) GoString() string           { return c.String() }
+func (c passwordCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+type usernameCredentials struct {
+	Credentials
+	username string
+}
+
+func (c usernameCredentials) SASL(account JID) sasl.Credentials {
+	s := c.Credentials.SASL(account)
+	s.Username = c.username
+	return s
+}
+
+func (c usernameCredentials) String() string             { return "xmpp.Credentials(hidden)" }
+func (c usernameCredentials) GoString() string           { return c.String() }
+func (c usernameCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+
+// withDefaults checks the configuration and fills in the zeros.
+func (c Config) withDefaults() (Config, error) {
+	if c.JID.IsZero() {
+		return c, fmt.Errorf("%w: Config.JID is empty", ErrInvalidParameter)
+	}
+	if c.Port < 0 || c.Port > 65535 {
+		return c, fmt.Errorf("%w: Config.Port %d", ErrInvalidParameter, c.Port)
+	}
+	if c.Host == "" && (c.Port != 0 || c.DirectTLS) {
+		return c, fmt.Errorf("%w: Config.Port and DirectTLS need Config.Host", ErrInvalidParameter)
+	}
+	switch c.KeepAliveCharacter {
+	case 0:
+		c.KeepAliveCharacter = ' '
+	case ' ', '\t', '\n':
+	default:
+		return c, fmt.Errorf("%w: Config.KeepAliveCharacter %q is no white space", ErrInvalidParameter, c.KeepAliveCharacter)
+	}
+	if c.MinMechanism != "" && sasl.Rank(c.MinMechanism) <= 0 {
+		return c, fmt.Errorf("%w: Config.MinMechanism %q is unknown", ErrInvalidParameter, c.MinMechanism)
+	}
+	if c.Port == 0 {
+		c.Port = 5222
+		if c.DirectTLS {
+			c.Port = 5223
+		}
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
+	if c.NewID == nil {
+		c.NewID = stanza.NewID
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&c.ConnectTimeout, 30*time.Second)
+	setDefault(&c.IQTimeout, 30*time.Second)
+	setDefault(&c.CloseTimeout, 5*time.Second)
+	setDefault(&c.WriteTimeout, time.Minute)
+	c.KeepAlive = clampKeepAlive(c.KeepAlive)
+	setDefault(&c.MaxPause, 10*time.Second)
+	setDefault(&c.MaxStanzaBytes, 16<<20)
+	setDefault(&c.MaxStanzaBytesBeforeLogin, 64<<10)
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c *Config) limits(loggedIn bool) xmlstream.Limits {
+	l := xmlstream.Limits{StanzaBytes: c.MaxStanzaBytesBeforeLogin, Depth: c.MaxDepth, Attrs: c.MaxAttributes, NSDecls: c.MaxNamespaces}
+	if loggedIn {
+		l.StanzaBytes = c.MaxStanzaBytes
+	}
+	return l
+}

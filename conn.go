@@ -1,0 +1,421 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+var errAborted = errors.New("xmpp: the application ended the connection attempt")
+
+// conn is one network connection: its reader, its writer and what was negotiated on it.
+type conn struct {
+	s    *Stream
+	addr string
+	raw  net.Conn // as dialled
+	nc   net.Conn // raw, or the TLS connection over it
+	tls  atomic.Pointer[tls.Conn]
+	dec  *xmlstream.Decoder
+	w    writer
+
+	header   atomic.Pointer[etree.Element]
+	features atomic.Pointer[etree.Element]
+	maxBytes atomic.Int64 // the largest stanza the server takes (XEP-0478), 0 if it did not say
+
+	// While the stream is negotiated, elements go to whoever negotiates, and the reader waits to be told what comes next.
+	negotiating atomic.Bool
+	elements    chan *etree.Element
+	next        chan readerMode
+	held        bool // the reader waits on next; of the negotiating goroutine alone
+
+	once     sync.Once
+	done     chan struct{} // closed when the connection has ended
+	cause    error         // why; read after done
+	readDone chan struct{} // closed when the reader has returned and everything is settled
+
+	lastRead atomic.Int64 // unix nanoseconds
+	timer    *time.Timer  // keep-alive
+
+	// Of the reader alone.
+	paused  bool
+	grant   int  // stanzas that may be read although a queue is full
+	blocked bool // a read had to wait
+}
+
+type readerMode int
+
+const (
+	readHeader  readerMode = iota // a new stream begins
+	readElement                   // one element, for the negotiation
+	readSession                   // stanzas, from now on
+)
+
+func newConn(s *Stream, nc net.Conn, addr string) *conn {
+	c := &conn{
+		s: s, addr: addr, raw: nc,
+		elements: make(chan *etree.Element), next: make(chan readerMode),
+		done: make(chan struct{}), readDone: make(chan struct{}),
+	}
+	c.w.init(c)
+	c.nc = nc
+	c.lastRead.Store(time.Now().UnixNano())
+	c.w.lastWrite.Store(time.Now().UnixNano())
+	return c
+}
+
+// start begins to read. It is called once, with the first stream header about to be sent.
+func (c *conn) start() {
+	c.negotiating.Store(true)
+	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	go c.run()
+}
+
+// end closes the connection, once. Everything that waits on it is woken; the reader settles the rest.
+// cause nil means an ordinary end.
+func (c *conn) end(cause error) {
+	c.once.Do(func() {
+		c.cause = cause
+		close(c.done)
+		_ = c.raw.Close()
+	})
+}
+
+// lostError is what calls return that needed the connection. It must be called after the end only.
+func (c *conn) lostError() error {
+	<-c.done
+	select {
+	case <-c.s.closing:
+		return ErrClosed
+	default:
+		return &DisconnectedError{Cause: c.cause}
+	}
+}
+
+func (c *conn) secure() bool { return c.tls.Load() != nil }
+
+func (c *conn) lastReceived() time.Time { return time.Unix(0, c.lastRead.Load()) }
+
+// run is the reader: the one goroutine that an idle stream has.
+func (c *conn) run() {
+	defer func() {
+		c.end(nil)
+		if c.timer != nil {
+			c.timer.Stop()
+		}
+		c.w.stop(c.cause)
+		c.s.connEnded(c)
+		close(c.readDone)
+	}()
+	mode := readHeader
+	for {
+		var el *etree.Element
+		var err error
+		if mode == readHeader {
+			el, err = c.dec.Header()
+		} else {
+			el, err = c.dec.Next()
+		}
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+		if mode != readHeader && stanza.Is(el, "error", stanza.NSStreams) {
+			c.end(c.s.receivedError(el))
+			return
+		}
+		if mode == readSession {
+			c.s.handle(c, el, c.dec.Size())
+			if c.s.full.any.Load() {
+				c.pause()
+			}
+			continue
+		}
+		if !c.negotiating.Load() {
+			c.fail("not-authorized", ErrUnexpectedElement)
+			return
+		}
+		select {
+		case c.elements <- el:
+		case <-c.done:
+			return
+		}
+		select {
+		case mode = <-c.next:
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// readFailed ends the connection after a failed read.
+func (c *conn) readFailed(err error) {
+	var xe *xmlstream.Error
+	switch {
+	case errors.Is(err, io.EOF): // the closing tag
+		c.w.raw([]byte(xmlstream.Footer), true)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = c.w.idle(ctx)
+		cancel()
+		if tc := c.tls.Load(); tc != nil {
+			_ = tc.CloseWrite() // the peer has just been writing: this does not wait
+		}
+		c.end(nil)
+	case errors.As(err, &xe):
+		c.fail(xe.Condition, xe)
+	default:
+		c.end(err)
+	}
+}
+
+// fail tells the server what was wrong with what it sent, RFC 6120 section 4.9, and ends the connection.
+func (c *conn) fail(condition string, err error) {
+	se := &StreamError{Condition: condition, Local: true, Err: err}
+	b := []byte("<stream:error><" + condition + " xmlns='" + stanza.NSStreamErrors + "'/></stream:error>" + xmlstream.Footer)
+	c.w.raw(b, true)
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_ = c.w.idle(ctx)
+	c.end(se)
+}
+
+// receive waits for the next element of the negotiation; the reader waits after it.
+func (c *conn) receive(ctx context.Context) (*etree.Element, error) {
+	c.resume(readElement)
+	select {
+	case el := <-c.elements:
+		c.held = true
+		return el, nil
+	case <-c.done:
+		if c.cause == nil {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, c.cause
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// resume lets the reader go on if it waits after an element of the negotiation.
+func (c *conn) resume(m readerMode) {
+	if !c.held {
+		return
+	}
+	c.held = false
+	select {
+	case c.next <- m:
+	case <-c.done:
+	}
+}
+
+// closeGently sends what is queued and the closing tag, and waits for the server's, until ctx ends.
+func (c *conn) closeGently(ctx context.Context) {
+	defer c.end(nil)
+	if ctx.Err() != nil || c.negotiating.Load() && !c.s.IsConnected() {
+		return
+	}
+	c.w.raw([]byte(xmlstream.Footer), true)
+	if c.w.idle(ctx) != nil {
+		return
+	}
+	for _, e := range c.s.delegates.all() {
+		if d := e.v.Disconnect; d != nil {
+			c.s.post(&e.listener, false, func(ctx context.Context) { d.DidSendClosingStreamStanza(ctx, c.s) })
+		}
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
+}
+
+// pause waits while a queue is full, as the delivery contract says.
+func (c *conn) pause() {
+	s := c.s
+	if c.grant > 0 {
+		if c.grant--; c.grant > 0 && !c.blocked {
+			return
+		}
+		c.grant = 0
+	}
+	if s.full.drained(s.wake) {
+		c.paused = false
+		return
+	}
+	if !c.paused {
+		c.paused = true
+		name, stanzas, bytes := s.full.slowest()
+		s.log.Warn("xmpp: reading paused: a delegate is slow", "delegate", clip(name), "stanzas", stanzas, "bytes", bytes)
+	}
+	timer := time.NewTimer(s.cfg.MaxPause)
+	defer timer.Stop()
+	for s.waiters.Load() == 0 {
+		select {
+		case <-s.wake:
+			if s.full.drained(s.wake) {
+				c.paused = false
+				return
+			}
+		case <-timer.C:
+			c.grant, c.blocked = QueueStanzas, false
+			return
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// connReader is the reader's view of the connection: it counts, and notices waiting.
+type connReader conn
+
+func (r *connReader) Read(p []byte) (int, error) {
+	start := int64(0)
+	if r.grant > 0 {
+		start = time.Now().UnixNano()
+	}
+	n, err := r.nc.Read(p)
+	now := time.Now().UnixNano()
+	if start != 0 && now-start > int64(time.Millisecond) {
+		r.blocked = true
+	}
+	if n > 0 {
+		r.lastRead.Store(now)
+		r.s.stats.bytesReceived.Add(uint64(n))
+	}
+	return n, err
+}
+
+// traceSent logs what is about to be written.
+func (c *conn) traceSent(b []byte) {
+	if c.s.log.Enabled(context.Background(), LevelTrace) {
+		c.s.log.Log(context.Background(), LevelTrace, "xmpp: sent", "stanza", clip(string(b)))
+	}
+}
+
+func (s *Stream) traceReceived(el *etree.Element) {
+	if s.log.Enabled(context.Background(), LevelTrace) {
+		s.log.Log(context.Background(), LevelTrace, "xmpp: received", "stanza", clip(stanza.Compact(el)))
+	}
+}
+
+// startKeepAlive looks at the connection four times an interval (RFC 6120 section 4.6.1).
+func (s *Stream) startKeepAlive(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	tick := s.keepAlive / 4
+	if wt := s.cfg.WriteTimeout; wt > 0 && (s.keepAlive < 0 || wt/4 < tick) {
+		tick = wt / 4
+	}
+	if tick <= 0 {
+		return
+	}
+	c.timer = time.AfterFunc(tick, func() {
+		select {
+		case <-c.done:
+			return
+		default:
+		}
+		c.checkAlive(s.KeepAlive(), time.Now())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		c.timer.Reset(tick)
+	})
+}
+
+func (c *conn) checkAlive(interval time.Duration, now time.Time) {
+	s := c.s
+	if since := c.w.writingSince.Load(); since != 0 {
+		if wt := s.cfg.WriteTimeout; wt > 0 && now.UnixNano()-since >= int64(wt) {
+			s.log.Warn("xmpp: the connection accepts no data", slog.Duration("for", wt))
+			c.end(ErrWriteTimeout)
+		}
+		return
+	}
+	last := max(c.lastRead.Load(), c.w.lastWrite.Load())
+	if interval > 0 && now.UnixNano()-last >= int64(interval) {
+		c.w.raw([]byte{s.cfg.KeepAliveCharacter}, false)
+	}
+}
+
+// minKeepAlive is the shortest interval that a server should have to bear.
+const minKeepAlive = 10 * time.Second
+
+// SetKeepAlive changes the interval of Config.KeepAlive, also while connected: at least 10 s; negative means never.
+func (s *Stream) SetKeepAlive(d time.Duration) {
+	s.mu.Lock()
+	s.keepAlive = clampKeepAlive(d)
+	c := s.conn
+	s.mu.Unlock()
+	if c != nil {
+		s.startKeepAlive(c)
+	}
+}
+
+// KeepAlive is the interval in force.
+func (s *Stream) KeepAlive() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keepAlive
+}
+
+func clampKeepAlive(d time.Duration) time.Duration {
+	switch {
+	case d < 0:
+		return -1
+	case d == 0:
+		return 2 * time.Minute
+	}
+	return max(d, minKeepAlive)
+}
+
+// readAhead lets a TLS connection take many records from the socket with one call when there is much to read.
+// It holds memory of its own only while data is plentiful.
+type readAhead struct {
+	net.Conn
+	buf    *[]byte // taken from the pool
+	r, w   int     // buf[r:w] is unread
+	plenty bool    // the last read got all that it had room for
+}
+
+const readAheadSize = 64 << 10
+
+var readAheads = sync.Pool{New: func() any { b := make([]byte, readAheadSize); return &b }}
+
+func (b *readAhead) Read(p []byte) (int, error) {
+	if b.buf == nil {
+		if !b.plenty || len(p) >= readAheadSize {
+			n, err := b.Conn.Read(p)
+			b.plenty = n == len(p) && n >= 512
+			return n, err
+		}
+		b.buf = readAheads.Get().(*[]byte)
+		n, err := b.Conn.Read(*b.buf)
+		b.r, b.w = 0, n
+		b.plenty = n >= readAheadSize/8
+		if err != nil {
+			return b.take(p), err
+		}
+	}
+	return b.take(p), nil
+}
+
+func (b *readAhead) take(p []byte) int {
+	n := copy(p, (*b.buf)[b.r:b.w])
+	if b.r += n; b.r == b.w {
+		readAheads.Put(b.buf)
+		b.buf = nil
+	}
+	return n
+}

@@ -1,0 +1,506 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/transport"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+const (
+	nsStartTLS = "urn:ietf:params:xml:ns:xmpp-tls"
+	nsLimits   = "urn:xmpp:stream-limits:0"
+)
+
+// Connect finds the server, connects, opens the stream and secures it as the policy demands. It does not log in.
+// ctx bounds it, as Config.ConnectTimeout does.
+//
+// It returns nil when the stream is open; [ErrInvalidState] unless the stream is disconnected; [ErrClosed] after Close;
+// else a [*ConnectError] that holds every server tried, the step that failed there, and why.
+// DidConnect or DidDisconnect is posted before it returns.
+func (s *Stream) Connect(ctx context.Context) error {
+	ctx, done, err := s.begin(ctx, StateDisconnected, StateResolving)
+	if err != nil {
+		return err
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.Connection; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.WillConnect(ctx, s) })
+		}
+	}
+	c, cerr := s.connect(ctx)
+	if cerr == nil {
+		if c.established() {
+			done()
+			return nil
+		}
+		<-c.readDone
+		cerr = &ConnectError{Domain: s.cfg.JID.Domain(), Attempts: []Attempt{{Step: "stream", Addr: c.addr, Err: c.lostError()}}}
+	}
+	s.connectFailed(ctx, cerr)
+	done()
+	return cerr
+}
+
+// begin starts Connect or an Authenticate call: it checks the state and makes the ctx that Close and Disconnect end.
+func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, func(), error) {
+	if callOf(ctx).inline {
+		return nil, nil, ErrInInterceptor
+	}
+	if err := s.settled(ctx, from); err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, nil, ErrClosed
+	case s.state != from || s.authed || s.abort != nil:
+		return nil, nil, fmt.Errorf("%w: the stream is %s", ErrInvalidState, s.state)
+	case ctx.Err() != nil:
+		return nil, nil, context.Cause(ctx)
+	}
+	s.state = to
+	if from == StateDisconnected {
+		s.ended, s.cause, s.serverJID = make(chan struct{}), nil, JID{}
+		if s.cfg.ResetByteCounters {
+			s.stats.resetBytes()
+		}
+	}
+	ctx, abort := context.WithCancelCause(ctx)
+	ctx, stop := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout, ErrNegotiationTimeout)
+	s.abort = abort
+	return ctx, func() {
+		s.mu.Lock()
+		s.abort = nil
+		s.mu.Unlock()
+		stop()
+		abort(nil)
+	}, nil
+}
+
+// settled waits for a connection that has just ended to be put away, so that Disconnect and Connect may follow each other.
+func (s *Stream) settled(ctx context.Context, from State) error {
+	if from != StateDisconnected {
+		return nil
+	}
+	c := s.current()
+	if c == nil {
+		return nil
+	}
+	select {
+	case <-c.done:
+	default:
+		return nil
+	}
+	select {
+	case <-c.readDone:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// connectFailed puts the stream back and tells the delegates why.
+func (s *Stream) connectFailed(ctx context.Context, err error) {
+	cause := context.Cause(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.cause = StateDisconnected, err
+	for _, e := range s.delegates.all() {
+		if d := e.v.Abort; d != nil && ctx.Err() != nil {
+			timeout := errors.Is(cause, ErrNegotiationTimeout) || errors.Is(cause, context.DeadlineExceeded)
+			s.post(&e.listener, false, func(ctx context.Context) {
+				if timeout {
+					d.ConnectDidTimeout(ctx, s)
+				} else {
+					d.WasToldToAbortConnect(ctx, s)
+				}
+			})
+		}
+		if d := e.v.Connection; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, err) })
+		}
+	}
+	close(s.ended)
+}
+
+// connect tries the servers one after another. The error, if any, is a *ConnectError.
+func (s *Stream) connect(ctx context.Context) (*conn, error) {
+	failed := &ConnectError{Domain: s.cfg.JID.Domain()}
+	fail := func(step, addr string, err error) {
+		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+			err = context.Cause(ctx) // what the interrupted step says is of no interest
+		}
+		failed.Attempts = append(failed.Attempts, Attempt{step, addr, err})
+	}
+	domain, err := s.cfg.JID.ASCIIDomain()
+	if err != nil {
+		fail("resolve", failed.Domain, err)
+		return nil, failed
+	}
+	targets := []transport.Target{{Host: s.cfg.Host, Port: uint16(s.cfg.Port), DirectTLS: s.cfg.DirectTLS}}
+	if s.cfg.Host == "" {
+		if targets, err = transport.Resolve(ctx, s.cfg.Resolver, domain, transport.Options{}); err != nil {
+			fail("resolve", domain, err)
+			return nil, failed
+		}
+	}
+	for _, t := range targets {
+		addr := net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+		c, step, err := s.open(ctx, t, addr, domain)
+		if err == nil {
+			return c, nil
+		}
+		s.log.Debug("xmpp: connecting failed", "addr", clip(addr), "step", step, "err", clip(err.Error()))
+		fail(step, addr, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
+}
+
+// open connects to one server and negotiates up to the features after TLS. step tells what failed.
+func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain string) (_ *conn, step string, err error) {
+	s.setState(StateConnecting)
+	nc, err := s.dial(ctx, t, addr)
+	if err != nil {
+		return nil, "dial", err
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.Negotiation; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.SocketDidConnect(ctx, s, nc) })
+		}
+	}
+	c := newConn(s, nc, addr)
+	if t.DirectTLS {
+		if err := c.handshake(ctx, domain, true); err != nil {
+			_ = nc.Close()
+			return nil, "TLS", err
+		}
+	}
+	c.start()
+	defer func() {
+		if err != nil {
+			c.end(err)
+			<-c.readDone
+		}
+	}()
+	for _, e := range s.delegates.all() {
+		if d := e.v.Negotiation; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartNegotiation(ctx, s) })
+		}
+	}
+	if err := c.openStream(ctx, false); err != nil {
+		return nil, "stream", err
+	}
+	if c.secure() {
+		return c, "", nil
+	}
+	offer := stanza.Child(c.features.Load(), "starttls", nsStartTLS)
+	switch {
+	case s.cfg.TLSPolicy == InsecureTLSAllowed && stanza.Child(offer, "required", nsStartTLS) == nil:
+		return c, "", nil
+	case offer == nil && s.cfg.TLSPolicy == InsecureTLSPreferred:
+		return c, "", nil
+	case offer == nil:
+		// RFC 7590 section 3.1 lets a client try although nothing was offered; nothing is gained by it.
+		return nil, "starttls", ErrTLSRequired
+	}
+	if step, err := c.startTLS(ctx, domain); err != nil {
+		return nil, step, err
+	}
+	return c, "", nil
+}
+
+// dial makes the network connection. It returns when ctx ends, also where a dialer of the application's does not.
+func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net.Conn, error) {
+	if s.cfg.Dial == nil {
+		d := net.Dialer{KeepAlive: 30 * time.Second}
+		return transport.Dial(ctx, s.cfg.Resolver, d.DialContext, t, !s.cfg.PreferIPv4)
+	}
+	type result struct {
+		nc  net.Conn
+		err error
+	}
+	ch := make(chan result)
+	go func() {
+		nc, err := s.cfg.Dial(ctx, "tcp", addr)
+		select {
+		case ch <- result{nc, err}:
+		case <-ctx.Done():
+			if nc != nil {
+				_ = nc.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-ch:
+		if r.err == nil && r.nc == nil {
+			r.err = errors.New("xmpp: Config.Dial returned neither a connection nor an error")
+		}
+		return r.nc, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// openStream sends a stream header and waits for the server's, and for its features.
+// restart is set for all but the first: the element received last has ended the stream before.
+func (c *conn) openStream(ctx context.Context, restart bool) error {
+	c.s.setState(StateOpening)
+	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, ContentNS: stanza.NSClient, Version: "1.0"}
+	if c.secure() && c.s.cfg.JID.Local() != "" {
+		// Only where nobody else can read it, RFC 6120 section 4.7.1.
+		h.From = c.s.cfg.JID.Bare().String()
+	}
+	c.features.Store(nil)
+	if restart {
+		c.dec.Restart()
+		c.resume(readHeader)
+	}
+	c.w.raw(xmlstream.AppendHeader(nil, h), false)
+	el, err := c.receive(ctx)
+	if err != nil {
+		return err
+	}
+	if ns := stanza.DefaultNamespace(el); ns != stanza.NSClient {
+		c.fail("invalid-namespace", ErrUnexpectedElement)
+		return fmt.Errorf("%w: a stream of namespace %s", ErrUnexpectedElement, clip(ns))
+	}
+	c.header.Store(el)
+	if v := stanza.AttrFloat(el, "version", 0); v < 1 {
+		return fmt.Errorf("%w: a server older than XMPP 1.0", ErrUnsupported)
+	}
+	c.s.setState(StateNegotiating)
+	if el, err = c.receive(ctx); err != nil {
+		return err
+	}
+	if !stanza.Is(el, "features", stanza.NSStreams) {
+		return c.unexpected(el, "features")
+	}
+	c.features.Store(el)
+	if max := stanza.Child(stanza.Child(el, "limits", nsLimits), "max-bytes", nsLimits); max != nil {
+		if n, err := strconv.ParseInt(stanza.Text(max), 10, 64); err == nil && n > 0 {
+			c.maxBytes.Store(n)
+		}
+	}
+	return nil
+}
+
+// unexpected ends the connection because of an element that has no place where another was due.
+func (c *conn) unexpected(el *etree.Element, want string) error {
+	err := fmt.Errorf("%w: %s where %s was due", ErrUnexpectedElement, clip(el.FullTag()), want)
+	c.fail("policy-violation", err)
+	return err
+}
+
+// startTLS upgrades the connection, RFC 6120 section 5, and opens the stream anew.
+func (c *conn) startTLS(ctx context.Context, domain string) (step string, err error) {
+	c.s.setState(StateStartTLS)
+	c.w.raw([]byte("<starttls xmlns='"+nsStartTLS+"'/>"), false)
+	el, err := c.receive(ctx)
+	if err != nil {
+		return "starttls", err
+	}
+	switch {
+	case stanza.Is(el, "failure", nsStartTLS):
+		return "starttls", fmt.Errorf("%w: the server refused STARTTLS", ErrUnsupported)
+	case !stanza.Is(el, "proceed", nsStartTLS):
+		return "starttls", c.unexpected(el, "proceed")
+	case c.dec.Buffered() > 0:
+		return "starttls", ErrTLSInjection
+	}
+	if err := c.w.idle(ctx); err != nil {
+		return "starttls", err
+	}
+	if err := c.handshake(ctx, domain, false); err != nil {
+		return "TLS", err
+	}
+	// All that was learnt in clear text is forgotten with the old decoder.
+	c.header.Store(nil)
+	c.maxBytes.Store(0)
+	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	if err := c.openStream(ctx, true); err != nil {
+		return "stream", err
+	}
+	return "", nil
+}
+
+// handshake runs TLS on the connection. The reader and the writer are idle.
+func (c *conn) handshake(ctx context.Context, domain string, direct bool) error {
+	s := c.s
+	for _, e := range s.delegates.all() {
+		if d := e.v.Secure; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.WillSecure(ctx, s) })
+		}
+	}
+	base := &tls.Config{RootCAs: s.cfg.RootCAs}
+	if s.cfg.TLS != nil {
+		s.cfg.TLS(base)
+		if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
+			return fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
+		}
+	}
+	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
+	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
+	verify := cfg.VerifyConnection
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		err := verify(cs)
+		if asked, err := s.askTrust(ctx, cs, err); asked {
+			return err
+		}
+		if s.cfg.InsecureSkipVerify {
+			return nil
+		}
+		return err
+	}
+	tc := tls.Client(&readAhead{Conn: c.raw}, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return err
+	}
+	c.nc = tc
+	c.tls.Store(tc)
+	for _, e := range s.delegates.all() {
+		if d := e.v.Secure; d != nil {
+			state := tc.ConnectionState()
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidSecure(ctx, s, state) })
+		}
+	}
+	return nil
+}
+
+// askTrust asks the trust delegates, in turn; asked is false when there is none.
+func (s *Stream) askTrust(ctx context.Context, cs tls.ConnectionState, verifyErr error) (asked bool, _ error) {
+	for _, e := range s.delegates.all() {
+		d := e.v.Trust
+		if d == nil {
+			continue
+		}
+		answer := make(chan error, 1)
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					pe := &PanicError{Delegate: e.name, Value: v, Stack: debug.Stack()}
+					answer <- pe
+				}
+			}()
+			answer <- d.DidReceiveTrust(s.question(ctx), s, cs.PeerCertificates, verifyErr)
+		}()
+		select {
+		case err := <-answer:
+			return true, err
+		case <-ctx.Done():
+			return true, context.Cause(ctx)
+		}
+	}
+	return false, nil
+}
+
+// question is the ctx of a callback that runs on the goroutine of Connect or of an Authenticate call.
+// It carries no queue of the stream's.
+func (s *Stream) question(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, callInfo{stream: s, inline: true})
+}
+
+// established makes the connection the stream's own and tells the delegates. It reports false if it has ended already.
+func (c *conn) established() bool {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.end(ErrClosed)
+	}
+	select {
+	case <-c.done:
+		return false
+	default:
+	}
+	s.conn, s.state = c, StateConnected
+	s.postDidConnect()
+	c.rest()
+	return true
+}
+
+// rest leaves the connection between two negotiations: whatever the server sends now is out of place.
+func (c *conn) rest() {
+	c.negotiating.Store(false)
+	c.resume(readElement)
+}
+
+func (s *Stream) postDidConnect() {
+	for _, e := range s.delegates.all() {
+		if d := e.v.Connection; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidConnect(ctx, s) })
+		}
+	}
+}
+
+// connEnded is called by the reader at its very end, when everything of the connection is settled but its requests.
+func (s *Stream) connEnded(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != c {
+		return // it never became the stream's own: Connect tells of it
+	}
+	s.pending.failAll(c.lostError())
+	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, nil
+	s.cause = c.cause
+	for _, e := range s.delegates.all() {
+		if d := e.v.Connection; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, c.cause) })
+		}
+	}
+	close(s.ended)
+}
+
+// Secure upgrades an unencrypted connection by STARTTLS, where Config.TLSPolicy left it so.
+// DidConnect is posted again when the stream is open anew. An error ends the connection,
+// unless it is [ErrInvalidState] (not connected, logged in, or secure already) or [ErrUnsupported] (not offered).
+func (s *Stream) Secure(ctx context.Context) error {
+	if s.IsSecure() {
+		return fmt.Errorf("%w: the connection is secure", ErrInvalidState)
+	}
+	if !s.HasFeature("starttls", nsStartTLS) {
+		if !s.IsConnected() {
+			return fmt.Errorf("%w: the stream is %s", ErrInvalidState, s.State())
+		}
+		return ErrUnsupported
+	}
+	ctx, done, err := s.begin(ctx, StateConnected, StateStartTLS)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c := s.current()
+	if c == nil {
+		return &DisconnectedError{}
+	}
+	domain, err := s.cfg.JID.ASCIIDomain()
+	if err != nil {
+		return err
+	}
+	c.negotiating.Store(true)
+	if step, err := c.startTLS(ctx, domain); err != nil {
+		c.end(err)
+		<-c.readDone
+		return &ConnectError{Domain: s.cfg.JID.Domain(), Attempts: []Attempt{{step, c.addr, err}}}
+	}
+	s.setState(StateConnected)
+	s.postDidConnect()
+	c.rest()
+	return nil
+}

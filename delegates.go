@@ -1,0 +1,183 @@
+package xmpp
+
+import (
+	"context"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"weak"
+)
+
+// Delegates is a list of listeners, each on its own [Queue]: what a module uses to tell its events,
+// and what a [Stream] uses for its own. The zero value is empty and ready for use.
+//
+// Callbacks follow the delivery contract at [Delegate]: one at a time on one queue, in the order of the events.
+type Delegates[D any] struct {
+	mu   sync.Mutex // serialises changes
+	list atomic.Pointer[[]*entry[D]]
+}
+
+// entry is one registration.
+type entry[D any] struct {
+	v D
+	listener
+}
+
+// listener is what all registrations share, whatever they listen to.
+type listener struct {
+	name    string
+	queue   *Queue
+	removed atomic.Bool
+	owner   atomic.Pointer[Stream] // has the queue in its set
+
+	// The ctx of the callbacks, kept while the session lasts. Used by the queue's goroutine only.
+	session *session
+	ctx     context.Context
+}
+
+// Add registers a listener on queue, or on a queue of its own if queue is nil. name is for logs.
+//
+// remove takes it away: no callback of it starts any more, and remove returns when a running one has ended,
+// or ctx has. It does not wait when it is given the ctx of a callback on the same queue.
+func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx context.Context) error) {
+	if queue == nil {
+		queue = NewQueue()
+	}
+	e := &entry[D]{v: v, listener: listener{name: name, queue: queue}}
+	d.mu.Lock()
+	list := append(slices.Clone(d.all()), e)
+	d.list.Store(&list)
+	d.mu.Unlock()
+	return func(ctx context.Context) error {
+		if e.removed.Swap(true) {
+			return nil
+		}
+		d.mu.Lock()
+		list := slices.DeleteFunc(slices.Clone(d.all()), func(x *entry[D]) bool { return x == e })
+		d.list.Store(&list)
+		d.mu.Unlock()
+		return e.queue.Flush(ctx)
+	}
+}
+
+// Notify calls each listener on its queue. It only posts and never waits.
+// A module calls it where its state changed: from Receive, so that the event is in stream order, or from anywhere else.
+// What is posted counts as one stanza in the queue's bounds.
+func (d *Delegates[D]) Notify(s *Stream, call func(ctx context.Context, v D)) {
+	for _, e := range d.all() {
+		s.post(&e.listener, true, func(ctx context.Context) { call(ctx, e.v) })
+	}
+}
+
+// Len is the number of listeners.
+func (d *Delegates[D]) Len() int { return len(d.all()) }
+
+func (d *Delegates[D]) all() []*entry[D] {
+	if p := d.list.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// post puts a callback on the listener's queue.
+// It runs with a ctx of the session that is current now, unless the listener is removed before.
+func (s *Stream) post(l *listener, isStanza bool, call func(ctx context.Context)) {
+	s.postIn(s.session.Load(), l, isStanza, call)
+}
+
+func (s *Stream) postIn(sess *session, l *listener, isStanza bool, call func(ctx context.Context)) {
+	size := 0
+	if isStanza {
+		size = int(s.inSize.Load())
+	}
+	if l.owner.Load() != s {
+		l.owner.Store(s)
+		s.queues.add(l.queue)
+	}
+	switch l.queue.push(task{listener: l, stream: s, session: sess, call: call, stanza: isStanza, size: size}) {
+	case queueFull:
+		s.full.add(l.queue)
+	case queueOverflow:
+		s.full.add(l.queue)
+		stanzas, bytes, current := l.queue.load()
+		s.failCurrent(&SlowDelegateError{Delegate: current, Stanzas: stanzas, Bytes: bytes})
+	}
+}
+
+// onPanic, deferred around user code, deals with its panics as Config.OnPanic says.
+func (s *Stream) onPanic(name string) {
+	v := recover()
+	if v == nil {
+		return // returned, or runtime.Goexit
+	}
+	pe := &PanicError{Delegate: name, Value: v, Stack: debug.Stack()}
+	if s.cfg.OnPanic == nil {
+		panic(pe)
+	}
+	s.cfg.OnPanic(pe)
+}
+
+// queueSet remembers the queues that a stream has posted to, without keeping them alive.
+type queueSet struct {
+	mu   sync.Mutex
+	list []weak.Pointer[Queue]
+}
+
+func (q *queueSet) add(queue *Queue) {
+	w := weak.Make(queue)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = slices.DeleteFunc(q.list, func(x weak.Pointer[Queue]) bool { return x == w || x.Value() == nil })
+	q.list = append(q.list, w)
+}
+
+func (q *queueSet) all() []*Queue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []*Queue
+	for _, w := range q.list {
+		if queue := w.Value(); queue != nil {
+			out = append(out, queue)
+		}
+	}
+	return out
+}
+
+// fullQueues are the queues for which the reader has to wait.
+type fullQueues struct {
+	any  atomic.Bool
+	mu   sync.Mutex
+	list []*Queue
+}
+
+func (f *fullQueues) add(q *Queue) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.list, q) {
+		f.list = append(f.list, q)
+	}
+	f.any.Store(true)
+}
+
+// drained forgets the queues that are half empty by now and reports whether none is left.
+// wake is sent to when one of the others gets there.
+func (f *fullQueues) drained(wake chan<- struct{}) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = slices.DeleteFunc(f.list, func(q *Queue) bool { return q.whenHalfEmpty(wake) })
+	f.any.Store(len(f.list) > 0)
+	return len(f.list) == 0
+}
+
+// slowest names the delegate that holds up the fullest queue.
+func (f *fullQueues) slowest() (name string, stanzas, bytes int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, q := range f.list {
+		if n, b, cur := q.load(); name == "" || n > stanzas {
+			name, stanzas, bytes = cur, n, b
+		}
+	}
+	return name, stanzas, bytes
+}

@@ -1,0 +1,345 @@
+package xmpp
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// Stats are counters of a stream, since it was made.
+type Stats struct {
+	BytesSent, BytesReceived     uint64 // XML, inside TLS; see Config.ResetByteCounters
+	StanzasSent, StanzasReceived uint64
+
+	Malformed   uint64 // stanzas dropped because an address in them was not valid, or an IQ had no id or an unknown type
+	Unsolicited uint64 // IQ results and errors that answered no open request
+	Forged      uint64 // IQ results and errors with the id of an open request and the wrong sender
+	Filtered    uint64 // received stanzas dropped by interceptors
+}
+
+type counters struct {
+	bytesSent, bytesReceived, stanzasSent, stanzasReceived atomic.Uint64
+	malformed, unsolicited, forged, filtered               atomic.Uint64
+}
+
+func (c *counters) resetBytes() {
+	c.bytesSent.Store(0)
+	c.bytesReceived.Store(0)
+}
+
+// Stats reads the counters.
+func (s *Stream) Stats() Stats {
+	c := &s.stats
+	return Stats{
+		BytesSent: c.bytesSent.Load(), BytesReceived: c.bytesReceived.Load(),
+		StanzasSent: c.stanzasSent.Load(), StanzasReceived: c.stanzasReceived.Load(),
+		Malformed: c.malformed.Load(), Unsolicited: c.unsolicited.Load(), Forged: c.forged.Load(), Filtered: c.filtered.Load(),
+	}
+}
+
+// list is a list that is read often and changed rarely; readers get a snapshot.
+type list[T comparable] struct {
+	mu sync.Mutex
+	p  atomic.Pointer[[]T]
+}
+
+func (l *list[T]) all() []T {
+	if p := l.p.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (l *list[T]) add(v T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := append(slices.Clone(l.all()), v)
+	l.p.Store(&next)
+}
+
+func (l *list[T]) remove(v T) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := slices.DeleteFunc(slices.Clone(l.all()), func(x T) bool { return x == v })
+	gone := len(next) < len(l.all())
+	l.p.Store(&next)
+	return gone
+}
+
+// Interceptor sees stanzas before everything else, and may replace or drop them. Unset functions let everything pass.
+//
+// WillReceive… run on the goroutine that reads, in the order of registration, before modules and delegates;
+// WillSend… run on the goroutine that sends, before the stanza is queued.
+// They must be quick, and must not wait: with their ctx, [Stream.Send] queues past the write limit instead of waiting,
+// and SendIQ, Close, Flush, Wait and Await return [ErrInInterceptor].
+// Returning the stanza lets it pass, another one replaces it, nil drops it:
+// the sender of a dropped stanza gets [ErrDropped]; a received one raises DidFilterStanza.
+// A received stanza is shared: Copy before changing it. Negotiation and keep-alives are not intercepted.
+type Interceptor struct {
+	Name string // for logs
+
+	WillReceiveIQ       func(ctx context.Context, s *Stream, iq *stanza.IQ) *stanza.IQ
+	WillReceiveMessage  func(ctx context.Context, s *Stream, m *stanza.Message) *stanza.Message
+	WillReceivePresence func(ctx context.Context, s *Stream, p *stanza.Presence) *stanza.Presence
+	WillSendIQ          func(ctx context.Context, s *Stream, iq *stanza.IQ) *stanza.IQ
+	WillSendMessage     func(ctx context.Context, s *Stream, m *stanza.Message) *stanza.Message
+	WillSendPresence    func(ctx context.Context, s *Stream, p *stanza.Presence) *stanza.Presence
+}
+
+// AddInterceptor registers an interceptor behind those that are there. remove takes it away at once;
+// a call of it that is under way goes on.
+func (s *Stream) AddInterceptor(i Interceptor) (remove func()) {
+	p := &i
+	s.interceptors.add(p)
+	return func() { s.interceptors.remove(p) }
+}
+
+// apply runs one function of an interceptor; a panic drops the stanza where Config.OnPanic swallows it.
+func apply[T any](s *Stream, name string, f func(context.Context, *Stream, *T) *T, ctx context.Context, st *T) (out *T) {
+	if f == nil {
+		return st
+	}
+	defer s.onPanic(name)
+	return f(ctx, s, st)
+}
+
+// intercept runs the interceptors over a stanza. It returns nil if one dropped it, and what that one was given.
+func (s *Stream) intercept(ctx context.Context, st stanza.Stanza, sending bool) (out, dropped stanza.Stanza) {
+	list := s.interceptors.all()
+	if len(list) == 0 {
+		return st, nil
+	}
+	ci := callOf(ctx)
+	ctx = context.WithValue(ctx, callKey{}, callInfo{stream: s, queue: ci.queue, inline: true})
+	for _, i := range list {
+		switch x := st.(type) {
+		case *stanza.IQ:
+			f := i.WillReceiveIQ
+			if sending {
+				f = i.WillSendIQ
+			}
+			if x = apply(s, i.Name, f, ctx, x); x == nil {
+				return nil, st
+			}
+			st = x
+		case *stanza.Message:
+			f := i.WillReceiveMessage
+			if sending {
+				f = i.WillSendMessage
+			}
+			if x = apply(s, i.Name, f, ctx, x); x == nil {
+				return nil, st
+			}
+			st = x
+		case *stanza.Presence:
+			f := i.WillReceivePresence
+			if sending {
+				f = i.WillSendPresence
+			}
+			if x = apply(s, i.Name, f, ctx, x); x == nil {
+				return nil, st
+			}
+			st = x
+		}
+	}
+	return st, nil
+}
+
+// elementNames are the top-level elements that modules have registered, counted.
+type elementNames struct {
+	mu sync.RWMutex
+	m  map[[2]string]int
+}
+
+func (e *elementNames) has(el *etree.Element) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.m[[2]string{stanza.Namespace(el), el.Tag}] > 0
+}
+
+// RegisterElement makes a top-level element other than a stanza known: [Stream.Send] takes it,
+// and received ones are given to [ElementDelegate]s as registered. unregister takes that back;
+// several registrations of one name are counted.
+func (s *Stream) RegisterElement(name, namespace string) (unregister func()) {
+	key := [2]string{namespace, name}
+	s.elements.mu.Lock()
+	defer s.elements.mu.Unlock()
+	if s.elements.m == nil {
+		s.elements.m = make(map[[2]string]int)
+	}
+	s.elements.m[key]++
+	return sync.OnceFunc(func() {
+		s.elements.mu.Lock()
+		defer s.elements.mu.Unlock()
+		if s.elements.m[key]--; s.elements.m[key] == 0 {
+			delete(s.elements.m, key)
+		}
+	})
+}
+
+// Inject feeds an element into the stream as if it had come from the server, for tests and for modules
+// that unwrap stanzas they trust. It returns when everything inline has run and the delegates' callbacks are posted.
+// It does not check who may send such a stanza: that is the caller's to do.
+// From an interceptor or a module's Receive it returns [ErrInInterceptor].
+func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
+	if callOf(ctx).inline {
+		return ErrInInterceptor
+	}
+	c, err := s.ready()
+	if err != nil {
+		return err
+	}
+	s.handle(c, e.Element(), 0)
+	return nil
+}
+
+// handle takes in one top-level element. One at a time: the reader and Inject take turns.
+func (s *Stream) handle(c *conn, el *etree.Element, size int) {
+	s.receive <- struct{}{}
+	defer func() { <-s.receive }()
+	s.inSize.Store(int64(size))
+	defer s.inSize.Store(0)
+	s.traceReceived(el)
+
+	ns := stanza.Namespace(el)
+	if ns == stanza.NSClient {
+		st, err := stanza.From(el)
+		if err != nil {
+			c.fail("unsupported-stanza-type", err)
+			return
+		}
+		s.stats.stanzasReceived.Add(1)
+		s.handleStanza(st)
+		return
+	}
+	switch registered := s.elements.has(el); {
+	case registered || !isStanzaName(el.Tag) && ns != stanza.NSStreams && ns != "":
+		s.notifyElement(el, registered)
+	case ns == stanza.NSStreams && el.Tag == "features":
+		// Features may change any time (XEP-0478).
+		c.features.Store(el)
+	case isStanzaName(el.Tag) || ns == "":
+		c.fail("invalid-namespace", ErrUnexpectedElement)
+	default:
+		c.fail("unsupported-stanza-type", ErrUnexpectedElement)
+	}
+}
+
+func isStanzaName(name string) bool {
+	return name == "message" || name == "presence" || name == "iq"
+}
+
+func (s *Stream) notifyElement(el *etree.Element, registered bool) {
+	for _, e := range s.delegates.all() {
+		if d := e.v.Element; d != nil {
+			s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveElement(ctx, s, el, registered) })
+		}
+	}
+}
+
+// handleStanza is the way of a stanza: interceptors, modules, then whoever waits, owns or listens.
+func (s *Stream) handleStanza(st stanza.Stanza) {
+	el := st.Element()
+	if _, err := fromOf(el); err != nil {
+		s.stats.malformed.Add(1)
+		s.log.Warn("xmpp: dropped a stanza whose sender is no address", "err", clip(err.Error()))
+		return
+	}
+	if err := addrErr(el, "to"); err != nil {
+		s.stats.malformed.Add(1)
+		s.log.Warn("xmpp: dropped a stanza whose recipient is no address", "err", clip(err.Error()))
+		if iq, ok := st.(*stanza.IQ); ok && iq.RequiresResponse() && iq.ID() != "" {
+			s.answer(iq, stanza.JIDMalformed)
+		}
+		return
+	}
+	ctx := s.readerContext()
+	st, dropped := s.intercept(ctx, st, false)
+	if st == nil {
+		s.stats.filtered.Add(1)
+		for _, e := range s.delegates.all() {
+			if d := e.v.Filter; d != nil {
+				s.post(&e.listener, true, func(ctx context.Context) { d.DidFilterStanza(ctx, s, dropped) })
+			}
+		}
+		return
+	}
+	for _, m := range s.modules.all() {
+		if r, ok := m.(Receiver); ok {
+			s.moduleReceive(ctx, m, r, st)
+		}
+	}
+	switch st := st.(type) {
+	case *stanza.Message:
+		for _, e := range s.delegates.all() {
+			if d := e.v.Message; d != nil {
+				s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveMessage(ctx, s, st) })
+			}
+		}
+	case *stanza.Presence:
+		for _, e := range s.delegates.all() {
+			if d := e.v.Presence; d != nil {
+				s.post(&e.listener, true, func(ctx context.Context) { d.DidReceivePresence(ctx, s, st) })
+			}
+		}
+	case *stanza.IQ:
+		s.handleIQ(st)
+	}
+}
+
+// readerContext is the ctx of what runs inline on the reader.
+func (s *Stream) readerContext() context.Context {
+	return s.session.Load().inline(s)
+}
+
+func (s *Stream) moduleReceive(ctx context.Context, m Module, r Receiver, st stanza.Stanza) {
+	defer s.onPanic(m.Name())
+	r.Receive(ctx, st)
+}
+
+// fromOf is the sender, the zero JID if there is none.
+func fromOf(el *etree.Element) (JID, error) {
+	v, ok := stanza.Attr(el, "from")
+	if !ok {
+		return JID{}, nil
+	}
+	return ParseJID(v)
+}
+
+func addrErr(el *etree.Element, name string) error {
+	v, ok := stanza.Attr(el, name)
+	if !ok {
+		return nil
+	}
+	_, err := ParseJID(v)
+	return err
+}
+
+// receivedError makes the error of a <stream:error/> and tells the delegates.
+func (s *Stream) receivedError(el *etree.Element) *StreamError {
+	e := &StreamError{Condition: "undefined-condition", Element: el}
+	for child := range stanza.Children(el, stanza.Any, stanza.NSStreamErrors) {
+		if child.Tag == "text" {
+			e.Text = cut(stanza.Text(child))
+		} else {
+			e.Condition = cut(child.Tag)
+		}
+	}
+	for _, d := range s.delegates.all() {
+		if v := d.v.Error; v != nil {
+			s.post(&d.listener, false, func(ctx context.Context) { v.DidReceiveError(ctx, s, e) })
+		}
+	}
+	return e
+}
+
+// failCurrent ends the connection that there is.
+func (s *Stream) failCurrent(err error) {
+	if c := s.current(); c != nil {
+		c.end(err)
+	}
+}

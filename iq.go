@@ -1,0 +1,329 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// pendingIQs are the requests that wait for an answer.
+type pendingIQs struct {
+	mu sync.Mutex
+	m  map[string]*pendingIQ
+}
+
+type pendingIQ struct {
+	to     JID
+	answer chan *stanza.IQ // buffered: the reader never waits
+	lost   chan struct{}   // closed when the session is lost
+	err    error           // why; read after lost
+}
+
+func (p *pendingIQs) add(id string, req *pendingIQ) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, dup := p.m[id]; dup {
+		return ErrDuplicateID
+	}
+	if p.m == nil {
+		p.m = make(map[string]*pendingIQ)
+	}
+	p.m[id] = req
+	return nil
+}
+
+func (p *pendingIQs) remove(id string, req *pendingIQ) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m[id] == req {
+		delete(p.m, id)
+	}
+}
+
+// take returns the request that an answer with this id and sender completes. forged means: an open id, the wrong sender.
+func (p *pendingIQs) take(id string, from, own JID) (req *pendingIQ, forged bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	req = p.m[id]
+	if req == nil {
+		return nil, false
+	}
+	if !answers(from, req.to, own) {
+		return nil, true
+	}
+	delete(p.m, id)
+	return req, false
+}
+
+func (p *pendingIQs) failAll(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, req := range p.m {
+		req.err = err
+		close(req.lost)
+	}
+	p.m = nil
+}
+
+// answers reports whether a reply from from may answer a request to to: RFC 6120 section 8.2.3 as it is used.
+// A request to the own account may be answered by nobody in particular, the account or its server.
+func answers(from, to, own JID) bool {
+	if to.IsZero() || to == own.Bare() || to == own.DomainJID() {
+		return from.IsZero() || from == own.Bare() || from == own || from == own.DomainJID()
+	}
+	return from == to
+}
+
+// IsValidResponse reports whether an answer from "from" may belong to a request that was sent to "to" on this stream;
+// the zero JID is an absent address. SendIQ checks that by itself.
+func (s *Stream) IsValidResponse(from, to JID) bool { return answers(from, to, s.MyJID()) }
+
+// SendIQ sends a get or set and waits for the answer. Answers are matched by id, type and sender, always.
+//
+// It returns the result; for an answer of type error, a [*stanza.Error] with the whole answer inside.
+// Every call ends: with ctx, after Config.IQTimeout where ctx has no deadline ([ErrIQTimeout]),
+// with the loss of the connection ([*DisconnectedError]), or with Close ([ErrClosed]).
+// It may be called from any callback; from an interceptor it returns [ErrInInterceptor].
+// Whoever does not want to wait starts a goroutine.
+func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) {
+	if callOf(ctx).inline {
+		return nil, ErrInInterceptor
+	}
+	if !iq.RequiresResponse() {
+		return nil, fmt.Errorf("%w: SendIQ takes an IQ of type get or set", ErrInvalidParameter)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	if iq.ID() == "" {
+		iq = iq.Copy()
+		iq.SetID(s.cfg.NewID())
+	}
+	var timeout <-chan time.Time
+	if _, has := ctx.Deadline(); !has {
+		t := time.NewTimer(s.cfg.IQTimeout)
+		defer t.Stop()
+		timeout = t.C
+		// Waiting for room to write counts as well.
+		c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
+		defer cancel()
+		ctx = c
+	}
+	defer s.waiting()()
+	id, req := iq.ID(), &pendingIQ{to: iq.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{})}
+	if err := s.pending.add(id, req); err != nil {
+		return nil, err
+	}
+	defer s.pending.remove(id, req)
+	if err := s.Send(ctx, iq); err != nil {
+		return nil, err
+	}
+	select {
+	case answer := <-req.answer:
+		if answer.IsError() {
+			return nil, answer.Err()
+		}
+		return answer, nil
+	case <-req.lost:
+		return nil, req.err
+	case <-s.closing:
+		return nil, ErrClosed
+	case <-timeout:
+		return nil, ErrIQTimeout
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// IQHandler answers a request. It runs on its queue, with the ctx of a callback, and answers with
+//
+//	s.Send(ctx, iq.Result(payload))  or  s.Send(ctx, iq.Error(stanza.ItemNotFound))
+//
+// before it returns. If it returns without having answered, or panics where Config.OnPanic is set,
+// the stream answers internal-server-error.
+type IQHandler func(ctx context.Context, s *Stream, iq *stanza.IQ)
+
+type handlerKey struct {
+	typ             stanza.IQType
+	namespace, name string
+}
+
+type handlers struct {
+	mu sync.RWMutex
+	m  map[handlerKey]*handler
+
+	// Requests that a handler is answering at this moment, by sender and id.
+	openMu sync.Mutex
+	open   map[[2]string]*bool
+}
+
+type handler struct {
+	listener
+	handle IQHandler
+}
+
+// HandleIQ makes handler the one owner of incoming requests of this type, get or set, whose payload is the element name
+// in namespace; an empty name means every element of the namespace that has no owner of its own.
+// queue nil means a queue of its own. Such requests are not offered to [IQDelegate]s.
+//
+// It returns [ErrHandlerExists] if there is an owner. remove ends the ownership;
+// it waits for a running call, unless it is given the ctx of a callback on the same queue.
+func (s *Stream) HandleIQ(typ stanza.IQType, namespace, name string, queue *Queue, h IQHandler) (remove func(context.Context) error, err error) {
+	if typ != stanza.Get && typ != stanza.Set || namespace == "" || h == nil {
+		return nil, fmt.Errorf("%w: HandleIQ needs get or set, a namespace and a handler", ErrInvalidParameter)
+	}
+	if queue == nil {
+		queue = NewQueue()
+	}
+	key := handlerKey{typ, namespace, name}
+	hd := &handler{listener: listener{name: namespace, queue: queue}, handle: h}
+	s.handlers.mu.Lock()
+	defer s.handlers.mu.Unlock()
+	if s.handlers.m[key] != nil {
+		return nil, fmt.Errorf("%w: %s %s", ErrHandlerExists, typ, clip(namespace))
+	}
+	if s.handlers.m == nil {
+		s.handlers.m = make(map[handlerKey]*handler)
+	}
+	s.handlers.m[key] = hd
+	return func(ctx context.Context) error {
+		s.handlers.mu.Lock()
+		if s.handlers.m[key] == hd {
+			delete(s.handlers.m, key)
+		}
+		s.handlers.mu.Unlock()
+		hd.removed.Store(true)
+		return queue.Flush(ctx)
+	}, nil
+}
+
+func (h *handlers) find(iq *stanza.IQ, ns, name string) *handler {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if hd := h.m[handlerKey{iq.Type(), ns, name}]; hd != nil {
+		return hd
+	}
+	return h.m[handlerKey{iq.Type(), ns, ""}]
+}
+
+// handleIQ routes an IQ that has passed interceptors and modules.
+func (s *Stream) handleIQ(iq *stanza.IQ) {
+	switch {
+	case iq.IsResult() || iq.IsError():
+		s.handleAnswer(iq)
+	case !iq.RequiresResponse() || iq.ID() == "":
+		s.stats.malformed.Add(1)
+		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
+	default:
+		s.handleRequest(iq)
+	}
+}
+
+func (s *Stream) handleAnswer(iq *stanza.IQ) {
+	req, forged := s.pending.take(iq.ID(), iq.From(), s.MyJID())
+	switch {
+	case req != nil:
+		req.answer <- iq
+	case forged:
+		s.stats.forged.Add(1)
+		s.log.Warn("xmpp: ignored an answer from the wrong sender", "from", clip(iq.From().String()), "id", clip(iq.ID()))
+		return
+	default:
+		s.stats.unsolicited.Add(1)
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.IQ; d != nil {
+			s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveIQ(ctx, s, iq) })
+		}
+	}
+}
+
+func (s *Stream) handleRequest(iq *stanza.IQ) {
+	children := 0
+	for range stanza.Children(iq.Element(), stanza.Any, stanza.Any) {
+		children++
+	}
+	payload := iq.Payload()
+	if children != 1 || payload == nil { // RFC 6120 section 8.2.3 rule 5
+		s.answer(iq, stanza.BadRequest)
+		return
+	}
+	if hd := s.handlers.find(iq, stanza.Namespace(payload), payload.Tag); hd != nil {
+		s.post(&hd.listener, true, func(ctx context.Context) { s.runHandler(ctx, hd, iq) })
+		return
+	}
+	s.offer(iq, s.delegates.all())
+}
+
+// offer asks the IQ delegates one after another, each on its queue.
+func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate]) {
+	for i, e := range rest {
+		d := e.v.IQ
+		if d == nil || e.removed.Load() {
+			continue
+		}
+		s.post(&e.listener, true, func(ctx context.Context) {
+			handled, panicked := false, true
+			defer func() {
+				switch {
+				case panicked:
+					s.answer(iq, stanza.InternalServerError)
+				case !handled:
+					s.offer(iq, rest[i+1:])
+				}
+			}()
+			handled = d.DidReceiveIQ(ctx, s, iq)
+			panicked = false
+		})
+		return
+	}
+	s.answer(iq, stanza.ServiceUnavailable)
+}
+
+// runHandler runs a handler and answers in its place where it did not.
+func (s *Stream) runHandler(ctx context.Context, hd *handler, iq *stanza.IQ) {
+	key, answered := [2]string{iq.From().String(), iq.ID()}, false
+	h := &s.handlers
+	h.openMu.Lock()
+	if h.open == nil {
+		h.open = make(map[[2]string]*bool)
+	}
+	h.open[key] = &answered
+	h.openMu.Unlock()
+	defer func() {
+		h.openMu.Lock()
+		delete(h.open, key)
+		done := answered
+		h.openMu.Unlock()
+		if !done {
+			s.answer(iq, stanza.InternalServerError)
+		}
+	}()
+	hd.handle(ctx, s, iq)
+}
+
+// markAnswered notes that a request is answered. It reports false if it was answered before.
+func (s *Stream) markAnswered(iq *stanza.IQ) bool {
+	h := &s.handlers
+	h.openMu.Lock()
+	defer h.openMu.Unlock()
+	p := h.open[[2]string{iq.To().String(), iq.ID()}]
+	if p == nil {
+		return true
+	}
+	if *p {
+		return false
+	}
+	*p = true
+	return true
+}
+
+// answer sends an error for a request, past the write limit: the reader may be the one that sends it.
+func (s *Stream) answer(iq *stanza.IQ, cond stanza.Condition) {
+	if err := s.Send(s.readerContext(), iq.Error(cond)); err != nil {
+		s.log.Debug("xmpp: answering a request failed", "err", clip(err.Error()))
+	}
+}

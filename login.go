@@ -1,0 +1,397 @@
+package xmpp
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/sasl"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+const (
+	nsSASL        = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsSASLBinding = "urn:xmpp:sasl-cb:0"
+
+	maxSASLRounds = 10
+	maxSASLData   = 16 << 10
+)
+
+// Login connects, logs in with Config.Credentials, and sends initial presence unless Config.NoInitialPresence is set.
+// It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
+func (s *Stream) Login(ctx context.Context) error {
+	if s.cfg.Credentials == nil {
+		return ErrNoCredentials
+	}
+	if err := s.Connect(ctx); err != nil {
+		return err
+	}
+	old, err := s.authenticate(ctx, s.cfg.Credentials)
+	if err == nil && !s.cfg.NoInitialPresence {
+		err = s.Send(ctx, stanza.NewPresence(stanza.Available, JID{}))
+	}
+	if err != nil {
+		if c := s.current(); c != nil {
+			c.end(err)
+			<-c.readDone
+		}
+		return err
+	}
+	s.retire(old)
+	return nil
+}
+
+// AuthenticateWithPassword is Authenticate with [Password].
+func (s *Stream) AuthenticateWithPassword(ctx context.Context, password string) error {
+	return s.Authenticate(ctx, Password(password))
+}
+
+// AuthenticateAnonymously is Authenticate with [Anonymous].
+func (s *Stream) AuthenticateAnonymously(ctx context.Context) error {
+	return s.Authenticate(ctx, Anonymous())
+}
+
+// Authenticate logs in on a connected stream and binds a resource. It sends no presence.
+// Of the mechanisms that the server and the credentials have in common the strongest is used, once;
+// a weaker one is tried only where the server says that the first is not to be used at all.
+//
+// It returns nil when the stream is ready for stanzas; [ErrInvalidState] unless the stream is connected and not logged in;
+// [ErrTLSRequired] on an unencrypted connection; else an [*AuthError]. After a refusal by the server,
+// that is an AuthError of step SASL with a condition, the stream is still connected and another login may be tried;
+// after every other error of a login that has begun the connection is closed.
+func (s *Stream) Authenticate(ctx context.Context, creds Credentials) error {
+	old, err := s.authenticate(ctx, creds)
+	if err == nil {
+		s.retire(old)
+	}
+	return err
+}
+
+// authenticate returns the session that is over by the new one. Its ctx must not end before the caller is through:
+// it may be the caller's own.
+func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *session, err error) {
+	if creds == nil {
+		return nil, ErrNoCredentials
+	}
+	ctx, done, err := s.begin(ctx, StateConnected, StateAuth)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	c := s.current()
+	if c == nil {
+		return nil, &DisconnectedError{}
+	}
+	l := &login{s: s, c: c, creds: creds}
+	c.negotiating.Store(true)
+	old, err = l.run(ctx)
+	if err == nil {
+		return old, nil
+	}
+	if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = context.Cause(ctx)
+	}
+	var ae *AuthError
+	if !errors.As(err, &ae) && !errors.Is(err, ErrTLSRequired) {
+		ae = &AuthError{Step: l.step, Mechanism: l.mechanism, Addr: c.addr, Err: err}
+		err = ae
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.Auth; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidNotAuthenticate(ctx, s, err) })
+		}
+	}
+	if l.refused {
+		s.mu.Lock()
+		if s.conn == c {
+			s.state = StateConnected
+		}
+		s.mu.Unlock()
+		c.rest()
+		return nil, err
+	}
+	c.end(err)
+	<-c.readDone
+	return nil, err
+}
+
+func (s *Stream) retire(old *session) {
+	if old != nil {
+		old.cancel(errNewSession)
+	}
+}
+
+var errNewSession = errors.New("xmpp: a new session has started")
+
+// login is one Authenticate call.
+type login struct {
+	s         *Stream
+	c         *conn
+	creds     Credentials
+	step      string
+	mechanism string
+	refused   bool // by the server, or before anything was sent: the connection is as it was
+}
+
+func (l *login) run(ctx context.Context) (old *session, err error) {
+	l.step = "SASL"
+	if err := l.sasl(ctx); err != nil {
+		return nil, err
+	}
+	l.c.dec.SetLimits(l.s.cfg.limits(true))
+	if err := l.c.openStream(ctx, true); err != nil {
+		return nil, err
+	}
+	l.step = "bind"
+	l.s.setState(StateBinding)
+	kind, jid, err := l.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
+	old = l.s.startSession(l.c, kind, jid)
+	if err := l.session(ctx); err != nil {
+		return nil, err
+	}
+	return old, l.s.loggedIn(l.c, l.mechanism)
+}
+
+// sasl runs the SASL profile of RFC 6120 section 6.
+func (l *login) sasl(ctx context.Context) error {
+	s, c := l.s, l.c
+	// The one place from which credentials are written, so the one place where the policy is enforced.
+	if !c.secure() && s.cfg.TLSPolicy == TLSRequired {
+		l.refused = true
+		return ErrTLSRequired
+	}
+	features := c.features.Load()
+	offer := sasl.Offer{Mechanisms: mechanismsOf(features), BindingTypes: bindingTypesOf(features)}
+	var binding func(string) ([]byte, error)
+	if tc := c.tls.Load(); tc != nil {
+		state := tc.ConnectionState()
+		binding = sasl.Bindings(&state)
+		offer.TLSVersion, offer.Available = state.Version, sasl.Available(binding)
+	}
+	choices, err := l.choose(offer)
+	if err != nil {
+		l.refused = true
+		return err
+	}
+	for i, choice := range choices {
+		l.mechanism = choice.Mechanism.Name
+		err = l.try(ctx, choice, sasl.Params{
+			Credentials: l.creds.SASL(s.cfg.JID), Binding: binding, BindingType: choice.BindingType,
+			ServerOffersPlus: choice.ServerOffersPlus, Offer: &offer, Keys: &s.keys,
+		})
+		var ae *AuthError
+		again := l.refused && errors.As(err, &ae) && (ae.Condition == "invalid-mechanism" || ae.Condition == "mechanism-too-weak")
+		if !again || i == len(choices)-1 {
+			return err
+		}
+		l.refused = false
+	}
+	return err
+}
+
+// choose selects the mechanisms, strongest first, and never weaker than what this stream has used before.
+func (l *login) choose(offer sasl.Offer) ([]sasl.Choice, error) {
+	s := l.s
+	policy := sasl.Policy{AllowPlain: s.cfg.AllowPlain && !s.cfg.InsecureSkipVerify, Minimum: s.cfg.MinMechanism}
+	choices, err := sasl.Select(l.creds.Mechanisms(), offer, policy)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	pin := s.strongest
+	s.mu.Unlock()
+	choices = slices.DeleteFunc(choices, func(c sasl.Choice) bool { return sasl.Rank(c.Mechanism.Name) < sasl.Rank(pin) })
+	if len(choices) == 0 {
+		return nil, fmt.Errorf("%w: %s was used, now the offer is %s", ErrMechanismDowngrade, pin, clip(fmt.Sprint(offer.Mechanisms)))
+	}
+	return choices, nil
+}
+
+// try is one exchange with one mechanism.
+func (l *login) try(ctx context.Context, choice sasl.Choice, params sasl.Params) error {
+	client, err := choice.Mechanism.New(params)
+	if err != nil {
+		l.refused = true
+		return err
+	}
+	initial, err := client.Start(ctx)
+	if err != nil {
+		l.refused = true
+		return err
+	}
+	l.write("auth", choice.Mechanism.Name, initial)
+	for range maxSASLRounds {
+		el, err := l.c.receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case stanza.Is(el, "challenge", nsSASL):
+			data, err := saslData(el)
+			if err != nil {
+				return err
+			}
+			answer, err := client.Next(ctx, data)
+			if err != nil {
+				l.c.w.raw([]byte("<abort xmlns='"+nsSASL+"'/>"), false)
+				return err
+			}
+			if answer == nil {
+				answer = []byte{}
+			}
+			l.write("response", "", answer)
+		case stanza.Is(el, "success", nsSASL):
+			data, err := saslData(el)
+			if err != nil {
+				return err
+			}
+			return client.Success(ctx, data)
+		case stanza.Is(el, "failure", nsSASL):
+			l.refused = true
+			return l.failure(el)
+		default:
+			return l.c.unexpected(el, "an answer to authentication")
+		}
+	}
+	return fmt.Errorf("%w: more than %d challenges", ErrUnexpectedElement, maxSASLRounds)
+}
+
+// write sends an auth or response element and overwrites the data, which may hold a password.
+func (l *login) write(name, mechanism string, data []byte) {
+	b := []byte("<" + name + " xmlns='" + nsSASL + "'")
+	if mechanism != "" {
+		b = append(b, " mechanism='"+mechanism+"'"...)
+	}
+	b = append(b, '>')
+	if data != nil && len(data) == 0 && name == "auth" {
+		b = append(b, '=') // RFC 6120 section 6.4.2: present, of length zero
+	}
+	start := len(b)
+	b = append(b, make([]byte, base64.StdEncoding.EncodedLen(len(data)))...)
+	base64.StdEncoding.Encode(b[start:], data)
+	b = append(b, "</"+name+">"...)
+	l.c.w.raw(b, false)
+	clear(b)
+	clear(data)
+}
+
+// saslData is the content of a challenge or of success; nil for an empty element.
+func saslData(el *etree.Element) ([]byte, error) {
+	text := stanza.Text(el)
+	switch {
+	case text == "":
+		if stanza.Is(el, "challenge", nsSASL) {
+			return []byte{}, nil
+		}
+		return nil, nil
+	case text == "=":
+		return []byte{}, nil
+	case len(text) > base64.StdEncoding.EncodedLen(maxSASLData):
+		return nil, fmt.Errorf("%w: longer than %d bytes", sasl.ErrMalformed, maxSASLData)
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(text) != base64.StdEncoding.EncodedLen(len(b)) { // the decoder skips line ends
+		return nil, fmt.Errorf("%w: not base64", sasl.ErrMalformed)
+	}
+	return b, nil
+}
+
+// failure is the server's refusal, RFC 6120 section 6.5.
+func (l *login) failure(el *etree.Element) error {
+	e := &AuthError{Step: l.step, Mechanism: l.mechanism, Addr: l.c.addr, Condition: "not-authorized"}
+	for child := range stanza.Children(el, stanza.Any, nsSASL) {
+		if child.Tag == "text" {
+			e.Text = cut(stanza.Text(child))
+		} else {
+			e.Condition = cut(child.Tag)
+		}
+	}
+	return e
+}
+
+func cut(s string) string { return s[:min(len(s), 1024)] }
+
+// session sends the session request of RFC 3921 where the server demands it.
+func (l *login) session(ctx context.Context) error {
+	const ns = "urn:ietf:params:xml:ns:xmpp-session"
+	offer := stanza.Child(l.c.features.Load(), "session", ns)
+	if offer == nil || stanza.Child(offer, "optional", ns) != nil || l.s.cfg.SkipSession {
+		return nil
+	}
+	l.step = "session"
+	l.s.setState(StateStartSession)
+	_, err := l.s.SendIQ(ctx, stanza.NewIQ(stanza.Set, JID{}, stanza.New("session", ns)))
+	return err
+}
+
+// startSession makes the stream ready for stanzas; old is the session that is over by it.
+func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session) {
+	s.mu.Lock()
+	changed := jid != s.cfg.JID
+	s.serverJID, s.authed = jid, true
+	if kind == SessionNew && s.hadSession {
+		old = s.session.Swap(newSession())
+	}
+	s.hadSession = true
+	s.mu.Unlock()
+	for _, e := range s.delegates.all() {
+		if d := e.v.JID; d != nil && changed {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidChangeMyJID(ctx, s, jid) })
+		}
+		if d := e.v.Session; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, kind) })
+		}
+	}
+	c.negotiating.Store(false)
+	c.resume(readSession)
+	return old
+}
+
+// loggedIn completes a login.
+func (s *Stream) loggedIn(c *conn, mechanism string) error {
+	s.mu.Lock()
+	if s.conn != c {
+		s.mu.Unlock()
+		return c.lostError()
+	}
+	s.state, s.authDate = StateConnected, time.Now()
+	if sasl.Rank(mechanism) > sasl.Rank(s.strongest) {
+		s.strongest = mechanism
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.Auth; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })
+		}
+	}
+	s.mu.Unlock()
+	s.startKeepAlive(c)
+	return nil
+}
+
+func mechanismsOf(features *etree.Element) []string {
+	var out []string
+	for m := range stanza.Children(stanza.Child(features, "mechanisms", nsSASL), "mechanism", nsSASL) {
+		out = append(out, stanza.Text(m))
+	}
+	return out
+}
+
+// bindingTypesOf is the list of XEP-0440, nil if the server sent none.
+func bindingTypesOf(features *etree.Element) []string {
+	list := stanza.Child(features, "sasl-channel-binding", nsSASLBinding)
+	if list == nil {
+		return nil
+	}
+	out := []string{}
+	for b := range stanza.Children(list, "channel-binding", nsSASLBinding) {
+		out = append(out, stanza.AttrOr(b, "type", ""))
+	}
+	return out
+}

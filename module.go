@@ -1,0 +1,137 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// Module is a capability that can be attached to a stream. Make one by embedding [ModuleBase];
+// the package modules/ping is the example to copy.
+type Module interface {
+	// Name is for logs.
+	Name() string
+	// Activate attaches the module to a stream; [ErrModuleActive] if it is attached to one.
+	Activate(s *Stream) error
+	// Deactivate detaches it, so that it can be activated again. It does nothing if the module is not active.
+	Deactivate()
+}
+
+// Receiver is a [Module] that takes part in receiving.
+type Receiver interface {
+	// Receive is called for each stanza on the goroutine that reads, in the order of activation,
+	// after the interceptors and before anything is posted to delegates. It updates the module's state under the module's own lock
+	// and posts events with [Delegates.Notify], so that state is never older than the events about it.
+	// It must not wait and must not call the application's code; its ctx is that of an interceptor.
+	Receive(ctx context.Context, st stanza.Stanza)
+}
+
+// FeatureProvider is a [Module] that has features to announce by service discovery (XEP-0030).
+type FeatureProvider interface {
+	// Features are the namespaces to announce while the module is active.
+	Features() []string
+}
+
+// ModuleBase is what a module embeds: it remembers the stream and undoes what activation did. The zero value is inactive.
+type ModuleBase struct {
+	mu      sync.Mutex
+	self    Module
+	stream  *Stream
+	cleanup []func()
+}
+
+// Attach makes the module active on s and runs setup, which registers handlers, delegates and interceptors,
+// and hands what undoes that to [ModuleBase.OnDeactivate]. If setup fails, all of it is undone and the error returned.
+// It returns [ErrModuleActive] if the module is active.
+func (b *ModuleBase) Attach(s *Stream, self Module, setup func() error) error {
+	b.mu.Lock()
+	if b.stream != nil {
+		b.mu.Unlock()
+		return fmt.Errorf("%w: %s", ErrModuleActive, clip(self.Name()))
+	}
+	b.stream, b.self = s, self
+	b.mu.Unlock()
+	if setup != nil {
+		if err := setup(); err != nil {
+			b.detach()
+			return err
+		}
+	}
+	s.modules.add(self)
+	for _, e := range s.delegates.all() {
+		if d := e.v.Module; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidRegisterModule(ctx, s, self) })
+		}
+	}
+	return nil
+}
+
+// OnDeactivate adds a function to run at deactivation; the last added runs first.
+func (b *ModuleBase) OnDeactivate(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cleanup = append(b.cleanup, f)
+}
+
+// Stream is the stream that the module is active on, nil if none.
+func (b *ModuleBase) Stream() *Stream {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stream
+}
+
+// Active is Stream with an error for a module that is not active.
+func (b *ModuleBase) Active() (*Stream, error) {
+	if s := b.Stream(); s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: the module is not active", ErrInvalidState)
+}
+
+// Deactivate detaches the module.
+func (b *ModuleBase) Deactivate() {
+	b.mu.Lock()
+	s, self := b.stream, b.self
+	b.mu.Unlock()
+	if s == nil || !s.modules.remove(self) {
+		return
+	}
+	for _, e := range s.delegates.all() {
+		if d := e.v.Module; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.WillUnregisterModule(ctx, s, self) })
+		}
+	}
+	b.detach()
+}
+
+func (b *ModuleBase) detach() {
+	b.mu.Lock()
+	cleanup := b.cleanup
+	b.cleanup = nil
+	b.mu.Unlock()
+	for _, f := range slices.Backward(cleanup) {
+		f()
+	}
+	b.mu.Lock()
+	b.stream = nil
+	b.mu.Unlock()
+}
+
+// Modules are the active modules, in the order of activation.
+func (s *Stream) Modules() iter.Seq[Module] { return slices.Values(s.modules.all()) }
+
+// ModuleOf finds the first active module of a type, or one that has an interface:
+//
+//	p, ok := xmpp.ModuleOf[*ping.Ping](stream)
+func ModuleOf[T any](s *Stream) (m T, ok bool) {
+	for _, x := range s.modules.all() {
+		if m, ok = x.(T); ok {
+			return m, true
+		}
+	}
+	return m, false
+}

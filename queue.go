@@ -1,0 +1,220 @@
+package xmpp
+
+import (
+	"context"
+	"sync"
+)
+
+// Bounds of a [Queue], see the delivery contract at [Delegate].
+const (
+	QueueStanzas     = 1024     // a queue with so many waiting stanzas is full: the reader pauses
+	QueueBytes       = 16 << 20 // the same, in wire bytes
+	QueueHardStanzas = 65536    // so many end the stream with a *SlowDelegateError
+	QueueHardBytes   = 64 << 20 // the same, in wire bytes
+)
+
+// Queue runs callbacks one at a time, in the order in which they were posted.
+// It holds a goroutine only while it has work.
+//
+// A delegate without a queue gets one of its own.
+// The same Queue given to several delegates, streams or modules makes one total order of all their callbacks.
+// The zero value is ready for use; a Queue must not be copied.
+type Queue struct {
+	mu      sync.Mutex
+	tasks   []task // tasks[head:] wait
+	head    int
+	running bool
+	current string // name of the delegate whose callback runs
+	stanzas int    // waiting or running
+	bytes   int
+	room    []chan<- struct{} // wake the paused readers when the queue is half empty
+}
+
+// NewQueue returns an empty queue. It starts nothing.
+func NewQueue() *Queue { return new(Queue) }
+
+// task is one callback to run: call with a ctx of the session, unless the listener was removed before; or, with no listener, run.
+type task struct {
+	listener *listener
+	stream   *Stream
+	session  *session
+	call     func(context.Context)
+	stanza   bool // counts against the bounds
+	size     int  // its wire bytes
+	run      func()
+}
+
+func (t *task) exec() {
+	l := t.listener
+	if l == nil {
+		t.run()
+		return
+	}
+	if l.removed.Load() {
+		return
+	}
+	if l.session != t.session {
+		l.session, l.ctx = t.session, context.WithValue(t.session.ctx, callKey{}, callInfo{stream: t.stream, queue: l.queue})
+	}
+	defer t.stream.onPanic(l.name)
+	t.call(l.ctx)
+}
+
+type queueState int
+
+const (
+	queueOK queueState = iota
+	queueFull
+	queueOverflow // the hard limit: the task was still accepted
+)
+
+// push never blocks.
+func (q *Queue) push(t task) queueState {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tasks = append(q.tasks, t)
+	if t.stanza {
+		q.stanzas++
+		q.bytes += t.size
+	}
+	if !q.running {
+		q.running = true
+		go q.loop()
+	}
+	switch {
+	case !t.stanza:
+	case q.stanzas > QueueHardStanzas || q.bytes > QueueHardBytes:
+		return queueOverflow
+	case q.stanzas >= QueueStanzas || q.bytes >= QueueBytes:
+		return queueFull
+	}
+	return queueOK
+}
+
+func (q *Queue) loop() {
+	// A callback that ends its goroutine (runtime.Goexit, as testing's FailNow does) must not end the queue.
+	clean := false
+	defer func() {
+		if !clean {
+			go q.loop()
+		}
+	}()
+	q.mu.Lock()
+	for {
+		if q.head == len(q.tasks) {
+			q.tasks, q.head = nil, 0
+			q.running, q.current = false, ""
+			q.mu.Unlock()
+			clean = true
+			return
+		}
+		t := q.tasks[q.head]
+		q.tasks[q.head] = task{}
+		q.head++
+		if q.head >= 64 && q.head*2 >= len(q.tasks) {
+			// Keep the memory of a busy queue in proportion to what waits in it.
+			n := copy(q.tasks, q.tasks[q.head:])
+			clear(q.tasks[n:])
+			q.tasks, q.head = q.tasks[:n], 0
+		}
+		if t.listener != nil {
+			q.current = t.listener.name
+		}
+		q.mu.Unlock()
+		q.exec(&t)
+		q.mu.Lock()
+	}
+}
+
+func (q *Queue) exec(t *task) {
+	defer func() {
+		if !t.stanza {
+			return
+		}
+		q.mu.Lock()
+		q.stanzas--
+		q.bytes -= t.size
+		if len(q.room) > 0 && q.halfEmptyLocked() {
+			for _, c := range q.room {
+				select {
+				case c <- struct{}{}:
+				default:
+				}
+			}
+			q.room = nil
+		}
+		q.mu.Unlock()
+	}()
+	t.exec()
+}
+
+func (q *Queue) halfEmptyLocked() bool {
+	return q.stanzas <= QueueStanzas/2 && q.bytes <= QueueBytes/2
+}
+
+// whenHalfEmpty reports true if the queue is at most half full; if not, c is sent to once it is.
+func (q *Queue) whenHalfEmpty(c chan<- struct{}) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.halfEmptyLocked() {
+		return true
+	}
+	for _, have := range q.room {
+		if have == c {
+			return false
+		}
+	}
+	q.room = append(q.room, c)
+	return false
+}
+
+// load tells how much waits, and which delegate's callback is running.
+func (q *Queue) load() (stanzas, bytes int, current string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stanzas, q.bytes, q.current
+}
+
+// Flush waits until every callback posted before the call has returned, or ctx ends.
+// Called from a callback of this very queue, with that callback's ctx, it returns nil at once: it cannot wait for itself.
+// From an interceptor it returns [ErrInInterceptor].
+func (q *Queue) Flush(ctx context.Context) error {
+	ci := callOf(ctx)
+	if ci.inline {
+		return ErrInInterceptor
+	}
+	if ci.queue == q {
+		return nil
+	}
+	q.mu.Lock()
+	idle := !q.running
+	q.mu.Unlock()
+	if idle {
+		return nil
+	}
+	if ci.stream != nil {
+		defer ci.stream.waiting()()
+	}
+	done := make(chan struct{})
+	q.push(task{run: func() { close(done) }})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// callInfo travels in the ctx of a callback.
+type callInfo struct {
+	stream *Stream
+	queue  *Queue
+	inline bool // on the reader or on a sender's goroutine: must not wait
+}
+
+type callKey struct{}
+
+func callOf(ctx context.Context) callInfo {
+	ci, _ := ctx.Value(callKey{}).(callInfo)
+	return ci
+}

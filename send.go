@@ -1,0 +1,115 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// ready returns the connection if stanzas may be sent on it.
+func (s *Stream) ready() (*conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.conn == nil:
+		return nil, &DisconnectedError{Cause: s.cause}
+	case !s.authed:
+		return nil, fmt.Errorf("%w: not logged in", ErrInvalidState)
+	}
+	return s.conn, nil
+}
+
+// Send queues a stanza: a message, presence or IQ, a builder, or [stanza.Raw]; or another element that is
+// registered with [Stream.RegisterElement]. From then on the stanza must not be changed.
+//
+// A nil error means that it is queued in order on this session; it means neither that it was written nor that it was received.
+// An error means that nothing of it will be written: ctx ended; [*DisconnectedError], [ErrClosed] or [ErrInvalidState]
+// without a connection that is logged in; [ErrDropped] by an interceptor; [ErrStanzaTooBig];
+// [ErrInvalidParameter] for what is no stanza; or an error that tells which character or name XML does not allow.
+//
+// It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written.
+func (s *Stream) Send(ctx context.Context, e stanza.Elementer) error {
+	return s.send(ctx, e, nil)
+}
+
+// SendReceipt is [Stream.Send] with a receipt that tells how it ended. If an error is returned, the receipt is nil.
+func (s *Stream) SendReceipt(ctx context.Context, e stanza.Elementer) (*Receipt, error) {
+	r := newReceipt(s)
+	if err := s.send(ctx, e, r); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error {
+	o, err := s.outgoing(e)
+	if err != nil {
+		return err
+	}
+	o.receipt = r
+	if o.st != nil {
+		st, _ := s.intercept(ctx, o.st, true)
+		if st == nil {
+			return ErrDropped
+		}
+		if iq, ok := st.(*stanza.IQ); ok && (iq.IsResult() || iq.IsError()) && !s.markAnswered(iq) {
+			return fmt.Errorf("%w: this request is answered already", ErrInvalidParameter)
+		}
+		o.st, o.el = st, st.Element()
+	}
+	c, err := s.ready()
+	if err == nil {
+		err = c.w.send(ctx, o, callOf(ctx).inline)
+	}
+	if err != nil {
+		if o.st != nil {
+			s.notifyNotSent(o.st, err)
+		}
+		return err
+	}
+	if p, ok := o.st.(*stanza.Presence); ok && p.To().IsZero() && (p.Type() == stanza.Available || p.Type() == stanza.Unavailable) {
+		s.mu.Lock()
+		s.presence = p
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// outgoing finds out what is to be sent.
+func (s *Stream) outgoing(e stanza.Elementer) (o outgoing, err error) {
+	if st, ok := e.(stanza.Stanza); ok {
+		if rv := reflect.ValueOf(st); rv.IsNil() {
+			return o, fmt.Errorf("%w: there is nothing to send", ErrInvalidParameter)
+		}
+		if iq, ok := st.(*stanza.IQ); ok && iq.ID() == "" {
+			iq = iq.Copy()
+			iq.SetID(s.cfg.NewID())
+			st = iq
+		}
+		return outgoing{st: st, el: st.Element()}, nil
+	}
+	if e == nil || e.Element() == nil {
+		return o, fmt.Errorf("%w: there is nothing to send", ErrInvalidParameter)
+	}
+	el := e.Element()
+	ns := stanza.Namespace(el)
+	if isStanzaName(el.Tag) && (ns == stanza.NSClient || ns == "") {
+		if ns == "" { // of a builder
+			el = el.Copy()
+			stanza.SetNamespace(el, stanza.NSClient)
+		}
+		st, err := stanza.From(el)
+		if err != nil {
+			return o, fmt.Errorf("%w: %w", ErrInvalidParameter, err)
+		}
+		return s.outgoing(st)
+	}
+	if !s.elements.has(el) {
+		return o, fmt.Errorf("%w: <%s xmlns=%q> is neither a stanza nor registered", ErrInvalidParameter, clip(el.Tag), clip(ns))
+	}
+	return outgoing{el: el}, nil
+}

@@ -1,0 +1,458 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/sasl"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// State is where a stream stands.
+type State int
+
+// The states, in the order in which a login passes them.
+const (
+	StateDisconnected State = iota
+	StateResolving          // looking the servers up
+	StateConnecting         // dialling
+	StateOpening            // waiting for the server's stream header
+	StateNegotiating        // waiting for the features
+	StateStartTLS           // upgrading to TLS
+	StateAuth               // SASL
+	StateBinding            // binding a resource
+	StateStartSession       // the session request of RFC 3921
+	StateConnected          // ready: for logging in, or, once authenticated, for stanzas
+)
+
+func (s State) String() string {
+	names := [...]string{"disconnected", "resolving", "connecting", "opening", "negotiating", "starttls", "auth", "binding", "session", "connected"}
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("State(%d)", int(s))
+	}
+	return names[s]
+}
+
+// SessionKind tells a new session from a resumed one.
+type SessionKind int
+
+const (
+	SessionNew     SessionKind = iota // the server knows nothing of an earlier one
+	SessionResumed                    // it goes on where it was (XEP-0198)
+)
+
+// session is what the ctx of callbacks lives and dies with.
+type session struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	once  sync.Once
+	inCtx context.Context // of what runs inline
+}
+
+// inline is the ctx of what runs on the reader.
+func (e *session) inline(s *Stream) context.Context {
+	e.once.Do(func() { e.inCtx = context.WithValue(e.ctx, callKey{}, callInfo{stream: s, inline: true}) })
+	return e.inCtx
+}
+
+func newSession() *session {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	return &session{ctx: ctx, cancel: cancel}
+}
+
+// Stream is a client's connection to its server, and what is left of it between two connections.
+// All methods may be called from any goroutine.
+type Stream struct {
+	cfg  Config
+	log  *slog.Logger
+	keys sasl.KeyCache
+
+	delegates    Delegates[Delegate]
+	interceptors list[*Interceptor]
+	modules      list[Module]
+	handlers     handlers
+	elements     elementNames
+	pending      pendingIQs
+
+	queues  queueSet
+	full    fullQueues
+	wake    chan struct{} // looks at the pause again
+	waiters atomic.Int32  // calls that need the reader to go on
+	session atomic.Pointer[session]
+	receive chan struct{} // held while a stanza is handled: the reader and Inject
+	inSize  atomic.Int64  // wire bytes of the stanza being handled
+	stats   counters
+
+	mu         sync.Mutex // guards what follows
+	state      State
+	authed     bool
+	authDate   time.Time
+	conn       *conn                   // set while connected
+	abort      context.CancelCauseFunc // ends the Connect or Authenticate that is under way
+	closed     bool
+	ended      chan struct{} // closed when the connection, or the attempt, has ended
+	cause      error         // why it ended
+	serverJID  JID
+	hadSession bool
+	strongest  string // the strongest mechanism that has logged in
+	keepAlive  time.Duration
+	presence   *stanza.Presence
+	tag        any
+
+	closing chan struct{} // closed by Close
+}
+
+// New makes a stream. It performs no I/O.
+// An error matches [ErrInvalidParameter].
+func New(cfg Config) (*Stream, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), receive: make(chan struct{}, 1), closing: make(chan struct{}), keepAlive: cfg.KeepAlive}
+	s.session.Store(newSession())
+	return s, nil
+}
+
+// State tells where the stream stands.
+func (s *Stream) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// IsDisconnected reports whether there is neither a connection nor an attempt at one.
+func (s *Stream) IsDisconnected() bool { return s.State() == StateDisconnected }
+
+// IsConnecting reports whether Connect is under way.
+func (s *Stream) IsConnecting() bool {
+	st := s.State()
+	return st > StateDisconnected && st < StateAuth
+}
+
+// IsConnected reports whether the stream is open, whether or not it is logged in.
+func (s *Stream) IsConnected() bool { return s.State() == StateConnected }
+
+// IsAuthenticating reports whether a login is under way.
+func (s *Stream) IsAuthenticating() bool {
+	st := s.State()
+	return st >= StateAuth && st < StateConnected
+}
+
+// IsAuthenticated reports whether the stream is logged in, bound and ready for stanzas.
+func (s *Stream) IsAuthenticated() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.authed
+}
+
+// AuthenticationDate is when the stream logged in, zero when it is not.
+func (s *Stream) AuthenticationDate() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.authDate
+}
+
+// IsSecure reports whether the connection is encrypted.
+func (s *Stream) IsSecure() bool {
+	_, ok := s.ConnectionState()
+	return ok
+}
+
+// ConnectionState describes the TLS connection; ok is false when there is none.
+func (s *Stream) ConnectionState() (state tls.ConnectionState, ok bool) {
+	if c := s.current(); c != nil {
+		if tc := c.tls.Load(); tc != nil {
+			return tc.ConnectionState(), true
+		}
+	}
+	return state, false
+}
+
+// MyJID is the own address: the full one that the server gave, or Config.JID before that.
+func (s *Stream) MyJID() JID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.serverJID.IsZero() {
+		return s.serverJID
+	}
+	return s.cfg.JID
+}
+
+// Features is a copy of the latest features element from the server, nil when not connected.
+func (s *Stream) Features() *etree.Element {
+	c := s.current()
+	if c == nil {
+		return nil
+	}
+	if f := c.features.Load(); f != nil {
+		return f.Copy()
+	}
+	return nil
+}
+
+// HasFeature reports whether the latest features hold the element, such as
+// HasFeature("starttls", "urn:ietf:params:xml:ns:xmpp-tls").
+func (s *Stream) HasFeature(name, ns string) bool {
+	c := s.current()
+	return c != nil && stanza.Child(c.features.Load(), name, ns) != nil
+}
+
+// SupportedMechanisms are the SASL mechanisms that the server offers; none when not connected, or logged in.
+func (s *Stream) SupportedMechanisms() []string {
+	if c := s.current(); c != nil {
+		return mechanismsOf(c.features.Load())
+	}
+	return nil
+}
+
+// Header is a copy of the server's latest stream header, without children; nil when not connected.
+func (s *Stream) Header() *etree.Element {
+	if c := s.current(); c != nil {
+		if h := c.header.Load(); h != nil {
+			return h.Copy()
+		}
+	}
+	return nil
+}
+
+// ServerVersion is the stream version of the server, 0 when not connected.
+func (s *Stream) ServerVersion() float64 {
+	if c := s.current(); c != nil {
+		if h := c.header.Load(); h != nil {
+			return stanza.AttrFloat(h, "version", 0)
+		}
+	}
+	return 0
+}
+
+// Addr is the host and port of the server, empty when not connected.
+func (s *Stream) Addr() string {
+	if c := s.current(); c != nil {
+		return c.addr
+	}
+	return ""
+}
+
+// LastReceived is when the last bytes came from the server, zero when not connected.
+func (s *Stream) LastReceived() time.Time {
+	if c := s.current(); c != nil {
+		return c.lastReceived()
+	}
+	return time.Time{}
+}
+
+// MyPresence is a copy of the last presence sent to all contacts on this connection, nil if there was none.
+func (s *Stream) MyPresence() *stanza.Presence {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.presence == nil {
+		return nil
+	}
+	return s.presence.Copy()
+}
+
+// ResendMyPresence sends [Stream.MyPresence] again, through the interceptors, if it is an available one;
+// otherwise it does nothing.
+func (s *Stream) ResendMyPresence(ctx context.Context) error {
+	p := s.MyPresence()
+	if p == nil || p.Type() != stanza.Available {
+		return nil
+	}
+	return s.Send(ctx, p)
+}
+
+// SetTag attaches a value of the application; the stream never touches it.
+func (s *Stream) SetTag(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tag = v
+}
+
+// Tag is the value given to SetTag.
+func (s *Stream) Tag() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tag
+}
+
+// GenerateUUID makes an id for a stanza, by Config.NewID.
+func (s *Stream) GenerateUUID() string { return s.cfg.NewID() }
+
+// Logger is where the stream logs, for modules.
+func (s *Stream) Logger() *slog.Logger { return s.log }
+
+func (s *Stream) current() *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
+func (s *Stream) setState(st State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = st
+}
+
+// waiting tells the reader that something waits on this connection, so that it goes on although a queue is full.
+// The result ends that.
+func (s *Stream) waiting() (done func()) {
+	s.waiters.Add(1)
+	s.poke()
+	return func() {
+		s.waiters.Add(-1)
+		s.poke()
+	}
+}
+
+func (s *Stream) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Await waits until done is closed, ctx ends, or the connection is lost ([*DisconnectedError]).
+// A module's call that waits for something that comes through the reader must wait here and not elsewhere:
+// while it does, the reader goes on although a delegate's queue is full, so that it may be called from a callback.
+// With the ctx of an interceptor it returns [ErrInInterceptor].
+func (s *Stream) Await(ctx context.Context, done <-chan struct{}) error {
+	if callOf(ctx).inline {
+		return ErrInInterceptor
+	}
+	c, err := s.ready()
+	if err != nil {
+		return err
+	}
+	defer s.waiting()()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-c.done:
+		select { // both at once: what was waited for counts
+		case <-done:
+			return nil
+		default:
+			return c.lostError()
+		}
+	}
+}
+
+// Wait blocks until the connection has ended for good and returns the cause: nil after Close, after Disconnect
+// and after the server closed the stream in the ordinary way.
+// It returns at once, with a [*DisconnectedError], when the stream was never connected.
+func (s *Stream) Wait(ctx context.Context) error {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == nil {
+		return &DisconnectedError{}
+	}
+	select {
+	case <-ended:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return nil
+		}
+		return s.cause
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Disconnect ends the connection, or the attempt at one, at once: without the closing tag, and what is still queued is not sent.
+// The stream can connect again. It does not wait: DidDisconnect follows.
+func (s *Stream) Disconnect() {
+	s.mu.Lock()
+	c, abort := s.conn, s.abort
+	s.mu.Unlock()
+	if c == nil && abort == nil {
+		return
+	}
+	s.toldToDisconnect()
+	if abort != nil {
+		abort(errAborted)
+	}
+	if c != nil {
+		c.end(nil)
+	}
+}
+
+func (s *Stream) toldToDisconnect() {
+	for _, e := range s.delegates.all() {
+		if d := e.v.Disconnect; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.WasToldToDisconnect(ctx, s) })
+		}
+	}
+}
+
+// Close ends the stream for good. It sends what is queued, then the closing tag, waits for the server's,
+// and then for the queues, so that no callback runs after it has returned; all that within Config.CloseTimeout.
+// A ctx shortens it; one that has ended already means now.
+//
+// It returns nil when the stream is closed, also if it was before;
+// [ErrQueueBusy] when a queue was still busy at the deadline; [ErrInInterceptor] from an interceptor.
+// In a callback it must be given that callback's ctx: then it does not wait for that queue.
+// After Close every call fails with [ErrClosed].
+func (s *Stream) Close(ctx context.Context) error {
+	ci := callOf(ctx)
+	if ci.inline {
+		return ErrInInterceptor
+	}
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	c, abort, ended := s.conn, s.abort, s.ended
+	if first {
+		close(s.closing)
+	}
+	s.mu.Unlock()
+	defer s.waiting()()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.CloseTimeout)
+	defer cancel()
+	if first && (c != nil || abort != nil) {
+		s.toldToDisconnect()
+	}
+	if abort != nil {
+		abort(ErrClosed)
+	} else if c != nil {
+		c.closeGently(ctx)
+	}
+	if ended != nil {
+		<-ended
+	}
+	return s.finishQueues(ctx, ci.queue)
+}
+
+// finishQueues waits for all queues but own, and ends the ctx of the callbacks.
+func (s *Stream) finishQueues(ctx context.Context, own *Queue) error {
+	var err error
+	// A moment for callbacks that are nearly through, also when ctx has ended: it bounds waiting, not correctness.
+	grace, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	for _, q := range s.queues.all() {
+		if q == own {
+			continue
+		}
+		if q.Flush(ctx) != nil && q.Flush(grace) != nil {
+			err = ErrQueueBusy
+		}
+	}
+	sess := s.session.Load()
+	if own != nil && err == nil {
+		own.push(task{run: func() { sess.cancel(ErrClosed) }})
+	} else {
+		sess.cancel(ErrClosed)
+	}
+	return err
+}

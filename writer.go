@@ -1,0 +1,384 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// Bounds of what waits to be written; Send blocks above them.
+const (
+	writeLimitBytes   = 1 << 20
+	writeLimitStanzas = 1024
+)
+
+// writer is the one way out of a connection. Stanzas are encoded into a buffer under a lock that is held for
+// memory work only; a goroutine that lives while there is something to write takes the whole buffer at a time.
+// So no write is tied to a ctx and none leaves half a stanza, and a batch is one TLS record and one system call.
+type writer struct {
+	c *conn
+
+	lock     chan struct{} // a mutex that can be waited for with a ctx; guards what follows
+	buf      *[]byte       // encoded, not yet taken by the flusher; nil when empty
+	batch    []outgoing    // what is in buf
+	spare    []outgoing    // an emptied batch, to use again
+	inFlight int           // bytes that the flusher is writing
+	flying   int           // stanzas that the flusher is writing
+	flushing bool
+	closed   bool          // no more stanzas: the closing tag was queued
+	err      error         // the connection has ended; nothing is accepted
+	change   chan struct{} // closed and forgotten when room was made, the flusher stopped, or the connection ended
+
+	writingSince atomic.Int64 // unix nanoseconds; 0 while no Write is under way
+	lastWrite    atomic.Int64
+}
+
+// outgoing is one element in a batch.
+type outgoing struct {
+	st      stanza.Stanza // nil for other elements
+	el      *etree.Element
+	receipt *Receipt
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+func (w *writer) init(c *conn) {
+	w.c = c
+	w.lock = make(chan struct{}, 1)
+}
+
+func (w *writer) acquire() { w.lock <- struct{}{} }
+func (w *writer) release() { <-w.lock }
+
+// room reports whether a stanza may be added. The lock is held by the caller.
+func (w *writer) roomLocked() bool {
+	n := w.inFlight
+	if w.buf != nil {
+		n += len(*w.buf)
+	}
+	return n <= writeLimitBytes && w.flying+len(w.batch) < writeLimitStanzas
+}
+
+// changedLocked returns a channel that is closed at the next change.
+func (w *writer) changedLocked() <-chan struct{} {
+	if w.change == nil {
+		w.change = make(chan struct{})
+	}
+	return w.change
+}
+
+func (w *writer) announceLocked() {
+	if w.change != nil {
+		close(w.change)
+		w.change = nil
+	}
+}
+
+// send encodes one element behind everything before it. It waits for room, unless force is set.
+// An error means that nothing of it will be written.
+func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
+	select {
+	case w.lock <- struct{}{}:
+	default:
+		select {
+		case w.lock <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if !force && !w.roomLocked() {
+		done := w.c.s.waiting()
+		defer done()
+		for w.err == nil && !w.closed && !w.roomLocked() {
+			ch := w.changedLocked()
+			w.release()
+			select {
+			case <-ch:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			w.acquire()
+		}
+	}
+	defer w.release()
+	if w.err != nil {
+		return w.c.lostError()
+	}
+	if w.closed {
+		return ErrClosed
+	}
+	if w.buf == nil {
+		w.buf = buffers.Get().(*[]byte)
+	}
+	start := len(*w.buf)
+	b, err := xmlstream.AppendElement(*w.buf, o.el, stanza.NSClient)
+	if max := w.c.maxBytes.Load(); err == nil && max > 0 && int64(len(b)-start) > max {
+		err = ErrStanzaTooBig
+	}
+	if err != nil {
+		*w.buf = (*w.buf)[:start]
+		return err
+	}
+	w.c.traceSent(b[start:])
+	*w.buf = b
+	w.batch = append(w.batch, o)
+	w.startLocked()
+	return nil
+}
+
+// raw queues bytes of the negotiation, without waiting for room.
+func (w *writer) raw(b []byte, last bool) {
+	w.acquire()
+	defer w.release()
+	if w.err != nil || w.closed {
+		return
+	}
+	if w.buf == nil {
+		w.buf = buffers.Get().(*[]byte)
+	}
+	*w.buf = append(*w.buf, b...)
+	w.closed = last
+	w.startLocked()
+}
+
+func (w *writer) startLocked() {
+	if !w.flushing {
+		w.flushing = true
+		go w.flush()
+	}
+}
+
+// flush writes batches until there is nothing left.
+func (w *writer) flush() {
+	w.acquire()
+	for {
+		if w.buf == nil || len(*w.buf) == 0 || w.err != nil {
+			w.flushing, w.spare = false, nil // an idle stream holds no memory
+			w.putLocked()
+			w.announceLocked()
+			w.release()
+			return
+		}
+		buf, batch := w.buf, w.batch
+		w.buf, w.batch, w.spare = nil, w.spare, nil
+		w.inFlight, w.flying = len(*buf), len(batch)
+		w.release()
+
+		w.writingSince.Store(time.Now().UnixNano())
+		n, err := w.c.nc.Write(*buf)
+		w.writingSince.Store(0)
+		w.lastWrite.Store(time.Now().UnixNano())
+		w.c.s.stats.bytesSent.Add(uint64(n))
+		w.c.s.stats.stanzasSent.Add(uint64(len(batch)))
+		if w.c.negotiating.Load() {
+			clear(*buf) // it may have held a password
+		}
+		*buf = (*buf)[:0]
+		if cap(*buf) <= 128<<10 {
+			buffers.Put(buf)
+		}
+		state := ReceiptWritten
+		if err != nil {
+			state = ReceiptUnknown
+			w.c.end(fmt.Errorf("xmpp: writing: %w", err))
+		}
+		w.c.s.settle(batch, state, err)
+
+		w.acquire()
+		w.inFlight, w.flying = 0, 0
+		clear(batch)
+		w.spare = batch[:0]
+		w.announceLocked()
+	}
+}
+
+func (w *writer) putLocked() {
+	if w.buf != nil && w.err == nil {
+		buffers.Put(w.buf)
+		w.buf = nil
+	}
+}
+
+// idle waits until everything queued has been written, the connection has ended, or ctx has.
+func (w *writer) idle(ctx context.Context) error {
+	for {
+		w.acquire()
+		if !w.flushing {
+			w.release()
+			return nil
+		}
+		ch := w.changedLocked()
+		w.release()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// stop refuses everything from now on, waits for the flusher, and settles what was never handed to it.
+// The connection is closed already, so that a Write under way returns.
+func (w *writer) stop(cause error) {
+	w.acquire()
+	if w.err == nil {
+		w.err = &DisconnectedError{Cause: cause}
+	}
+	w.announceLocked()
+	w.release()
+	_ = w.idle(context.Background())
+	w.acquire()
+	batch := w.batch
+	w.batch, w.buf = nil, nil
+	w.release()
+	w.c.s.settle(batch, ReceiptNotDelivered, w.err)
+}
+
+// ReceiptState is how sending a stanza ended.
+type ReceiptState int
+
+const (
+	// ReceiptPending means that it is queued, or that its acknowledgement is awaited.
+	ReceiptPending ReceiptState = iota
+	// ReceiptWritten means that it was written to the connection. A server without stream management tells no more:
+	// it does not mean that the server has the stanza.
+	ReceiptWritten
+	// ReceiptAcked means that the server has acknowledged it (XEP-0198).
+	ReceiptAcked
+	// ReceiptNotDelivered means that it was never handed to the connection: it may be sent again without doubling it.
+	ReceiptNotDelivered
+	// ReceiptUnknown means that the connection was lost while it was written, or before it was acknowledged.
+	ReceiptUnknown
+)
+
+func (r ReceiptState) String() string {
+	switch r {
+	case ReceiptPending:
+		return "pending"
+	case ReceiptWritten:
+		return "written"
+	case ReceiptAcked:
+		return "acked"
+	case ReceiptNotDelivered:
+		return "not delivered"
+	case ReceiptUnknown:
+		return "unknown"
+	}
+	return "ReceiptState(?)"
+}
+
+// Receipt follows one stanza given to [Stream.SendReceipt]. It ends in exactly one state other than pending.
+type Receipt struct {
+	s     *Stream
+	done  chan struct{}
+	state ReceiptState // written before done is closed
+	err   error
+}
+
+func newReceipt(s *Stream) *Receipt { return &Receipt{s: s, done: make(chan struct{})} }
+
+// Done is closed when the receipt has its final state.
+func (r *Receipt) Done() <-chan struct{} { return r.done }
+
+// State is the state so far; it does not wait.
+func (r *Receipt) State() ReceiptState {
+	select {
+	case <-r.done:
+		return r.state
+	default:
+		return ReceiptPending
+	}
+}
+
+// Err is why the stanza was not delivered or its fate is unknown; nil otherwise and while pending.
+func (r *Receipt) Err() error {
+	select {
+	case <-r.done:
+		return r.err
+	default:
+		return nil
+	}
+}
+
+// Wait waits for the final state. The error is that of ctx, or [ErrInInterceptor]; the state is pending then.
+// A stanza that was not delivered is no error of Wait: see [Receipt.Err].
+func (r *Receipt) Wait(ctx context.Context) (ReceiptState, error) {
+	if callOf(ctx).inline {
+		return ReceiptPending, ErrInInterceptor
+	}
+	select {
+	case <-r.done:
+		return r.state, nil
+	default:
+	}
+	defer r.s.waiting()()
+	select {
+	case <-r.done:
+		return r.state, nil
+	case <-ctx.Done():
+		return ReceiptPending, context.Cause(ctx)
+	}
+}
+
+func (r *Receipt) settle(st ReceiptState, err error) {
+	r.state, r.err = st, err
+	close(r.done)
+}
+
+// settle ends the receipts of a batch and tells the delegates.
+func (s *Stream) settle(batch []outgoing, state ReceiptState, err error) {
+	for _, o := range batch {
+		if o.receipt != nil {
+			o.receipt.settle(state, err)
+		}
+		switch {
+		case state == ReceiptWritten:
+			s.notifySent(o)
+		case o.st != nil:
+			s.notifyNotSent(o.st, err)
+		}
+	}
+}
+
+func (s *Stream) notifySent(o outgoing) {
+	for _, e := range s.delegates.all() {
+		if d := e.v.Sent; d != nil && o.st != nil {
+			s.post(&e.listener, true, func(ctx context.Context) {
+				switch st := o.st.(type) {
+				case *stanza.IQ:
+					d.DidSendIQ(ctx, s, st)
+				case *stanza.Message:
+					d.DidSendMessage(ctx, s, st)
+				case *stanza.Presence:
+					d.DidSendPresence(ctx, s, st)
+				}
+			})
+		}
+		if d := e.v.Element; d != nil && o.st == nil {
+			s.post(&e.listener, true, func(ctx context.Context) { d.DidSendElement(ctx, s, o.el) })
+		}
+	}
+}
+
+func (s *Stream) notifyNotSent(st stanza.Stanza, err error) {
+	for _, e := range s.delegates.all() {
+		if d := e.v.NotSent; d != nil {
+			s.post(&e.listener, true, func(ctx context.Context) {
+				switch st := st.(type) {
+				case *stanza.IQ:
+					d.DidFailToSendIQ(ctx, s, st, err)
+				case *stanza.Message:
+					d.DidFailToSendMessage(ctx, s, st, err)
+				case *stanza.Presence:
+					d.DidFailToSendPresence(ctx, s, st, err)
+				}
+			})
+		}
+	}
+}
