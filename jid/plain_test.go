@@ -7,13 +7,22 @@ import (
 	"golang.org/x/text/secure/precis"
 )
 
-// codePoints yields all code points of the planes that have any assigned, without private use.
+// codePoints yields the assigned code points, and their unassigned neighbours:
+// of the large uniform blocks of ideographs and syllables every sixteenth, and no private use.
 func codePoints() iter.Seq[rune] {
 	return func(yield func(rune) bool) {
-		for r := range rune(0xE1000) {
+		for r := rune(0); r < 0xE0200; r++ {
 			switch {
-			case r >= 0xD800 && r < 0xF900, r >= 0x33000 && r < 0xE0000:
-				continue
+			case r >= 0x3400 && r < 0xA000, r >= 0xAC00 && r < 0xD7A0, r >= 0x17000 && r < 0x18D00:
+				if r%16 != 0 {
+					continue
+				}
+			case r == 0xD800:
+				r = 0xF900
+			case r == 0x20000:
+				r = 0x2F800
+			case r == 0x2FA20:
+				r = 0xE0000
 			}
 			if !yield(r) {
 				return
