@@ -113,7 +113,13 @@ func (s *Server) ejabberdAPI(command string, args map[string]any) (status int, e
 	if err != nil {
 		return 0, err
 	}
-	res, err := apiClient.Post("http://"+s.Addr(HTTP)+"/api/"+command, "application/json", bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.Addr(HTTP)+"/api/"+command, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Host = Full
+	req.Header.Set("Content-Type", "application/json")
+	res, err := apiClient.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -89,7 +89,7 @@ func (s *Server) command() (argv, env []string) {
 		// Without a node name there is no Erlang distribution: no epmd, no cookie, no port 4369.
 		// Schedulers do not spin when idle: the machine is shared with the tests.
 		argv = []string{"/usr/bin/erl", "-noinput", "+K", "true", "+P", "250000",
-			"+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none",
+
 			"-mnesia", "dir", `"` + s.inner + `/data"`, "-s", "ejabberd"}
 	}
 	if s.prog.root != "/" {

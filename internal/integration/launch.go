@@ -77,6 +77,11 @@ func (s *Server) firstRun() error {
 		if s.ports, err = freePorts(); err != nil {
 			return err
 		}
+		if s.Kind.isProsody() { // tells domains apart, not ports
+			for _, p := range []Port{PlainAllowed, ClientCert, TLS12} {
+				s.ports[p] = s.ports[STARTTLS]
+			}
+		}
 		if err = s.configure(); err != nil {
 			return err
 		}
@@ -116,7 +121,7 @@ func (s *Server) run() error {
 	return err
 }
 
-// await waits until the ports for clients answer with features, and the others accept.
+// await waits until the port for clients answers with features, and the others listen.
 func (s *Server) await(proc *process) error {
 	for end := time.Now().Add(startLimit); ; time.Sleep(10 * time.Millisecond) {
 		err := s.answers(STARTTLS)
@@ -130,14 +135,31 @@ func (s *Server) await(proc *process) error {
 			return fmt.Errorf("no answer within %v: %w", startLimit, err)
 		}
 	}
-	for _, p := range []Port{DirectTLS, Component, Proxy65, HTTP, HTTPS, PlainAllowed, ClientCert, TLS12} {
-		c, err := net.DialTimeout("tcp4", s.Addr(p), time.Second)
-		if err != nil {
-			return fmt.Errorf("port %v: %w", p, err)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		missing, err := s.closedPorts()
+		if err != nil || len(missing) == 0 {
+			return err
 		}
-		c.Close()
+		if time.Now().After(end) {
+			return fmt.Errorf("nothing listens on the ports %v", missing)
+		}
 	}
-	return nil
+}
+
+// closedPorts returns the TCP ports that nothing listens on.
+// It asks the kernel: a connection would be noted in the server's log.
+func (s *Server) closedPorts() (missing []Port, err error) {
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range AllPorts() {
+		const listen = " 00000000:0000 0A " // no peer, TCP_LISTEN
+		if local := fmt.Sprintf(" 0100007F:%04X", s.Port(p)); p != STUN && !bytes.Contains(table, []byte(local+listen)) {
+			missing = append(missing, p)
+		}
+	}
+	return missing, nil
 }
 
 // answers opens a stream, waits for features and closes it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -60,26 +61,26 @@ func (s *Server) CACertFile() string { return filepath.Join(s.dir, "tls", "ca.pe
 // Dir returns the server's folder: configuration, data, logs. It is gone when the server is.
 func (s *Server) Dir() string { return s.dir }
 
-// ClientCertificate returns a certificate that names the user at the domains CertHost and Full.
-// ejabberd wants an account of that name besides, see AddAccount.
-func (s *Server) ClientCertificate(t testing.TB, user string) tls.Certificate {
+// ClientCertificate returns a certificate that names the addresses; without a resource, mostly one at CertHost.
+// ejabberd wants an account of that name besides, see AddAccount, and for several addresses an authorization identity.
+func (s *Server) ClientCertificate(t testing.TB, addresses ...string) tls.Certificate {
 	t.Helper()
-	return clientCertificate(t, testAuthority, user)
+	return clientCertificate(t, testAuthority, addresses)
 }
 
 // RogueCertificate is like ClientCertificate, signed by an authority that the server does not trust.
-func (s *Server) RogueCertificate(t testing.TB, user string) tls.Certificate {
+func (s *Server) RogueCertificate(t testing.TB, addresses ...string) tls.Certificate {
 	t.Helper()
-	return clientCertificate(t, rogueAuthority, user)
+	return clientCertificate(t, rogueAuthority, addresses)
 }
 
-func clientCertificate(t testing.TB, authority func() (*authority, error), user string) tls.Certificate {
+func clientCertificate(t testing.TB, authority func() (*authority, error), addresses []string) tls.Certificate {
 	t.Helper()
 	ca, err := authority()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := ca.clientCertificate(user+"@"+CertHost, user+"@"+Full)
+	cert, err := ca.clientCertificate(addresses...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,8 +181,9 @@ func (s *Server) Close() error {
 	return err
 }
 
-// logFiles are what a server writes, in the folder.
-var logFiles = []string{"output.log", "ejabberd.log"}
+// logFiles are what a server writes, in its folder. The first has the output of the process;
+// ejabberd says the same and more in the second, once it runs.
+var logFiles = [...]string{"output.log", "ejabberd.log"}
 
 // logTail is how much of a log is shown.
 const logTail = 6 << 10
@@ -202,8 +204,7 @@ func (s *Server) logSizes() map[string]int64 {
 
 // logSince returns the last lines written after the logs had these sizes.
 func (s *Server) logSince(sizes map[string]int64) string {
-	var out []byte
-	for _, name := range logFiles {
+	for _, name := range slices.Backward(logFiles[:]) {
 		f, err := os.Open(filepath.Join(s.dir, name))
 		if err != nil {
 			continue
@@ -211,8 +212,8 @@ func (s *Server) logSince(sizes map[string]int64) string {
 		tail := readTail(f, sizes[name])
 		f.Close()
 		if len(tail) > 0 {
-			out = fmt.Appendf(out, "--- %s %s\n%s", s.Kind, name, tail)
+			return fmt.Sprintf("--- %s %s\n%s", s.Kind, name, tail)
 		}
 	}
-	return string(out)
+	return ""
 }

@@ -34,20 +34,27 @@ local function add_tls_getters(conn)
 	end;
 end
 
--- Streams: mod_sasl2_fast reads whom the stream header was from, so the header that follows STARTTLS is noted down.
-local function note_from(session)
-	local open = session.open_stream;
-	if session.notes_from or not open then return; end
-	session.notes_from = true;
-	session.open_stream = function (self, to, from)
-		self.header_from = from;
-		return open(self, to, from);
+-- Streams: mod_sasl2_fast reads whom the stream header was from, so every connection notes that down, from its first header on.
+module:depends("c2s");
+local sessions = module:shared("/*/c2s/sessions");
+local listener = require "core.portmanager".get_service("c2s").listener;
+if not listener.notes_from then
+	local connected = listener.onconnect;
+	listener.notes_from = true;
+	listener.onconnect = function (conn)
+		connected(conn);
+		local session = sessions[conn];
+		local open = session and session.open_stream;
+		if not open then return; end
+		session.open_stream = function (self, to, from)
+			self.header_from = from;
+			return open(self, to, from);
+		end;
 	end;
 end
 
 module:hook("stream-features", function (event)
 	local session = event.origin;
 	if session.conn then add_tls_getters(session.conn); end
-	note_from(session);
 	event.stream = event.stream or { from = session.header_from };
 end, 1000);
