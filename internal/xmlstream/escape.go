@@ -1,0 +1,69 @@
+package xmlstream
+
+import "unicode/utf8"
+
+// escapes says what to do with each byte: 0 nothing, escIllegal and escWide as below,
+// anything else is an index into escapeText.
+type escapes [256]uint8
+
+const (
+	escIllegal = 0xFF
+	escWide    = 0xFE // part of a character above ASCII: to be checked
+)
+
+var escapeText = [...]string{1: "&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#9;", "&#10;", "&#13;"}
+
+func makeEscapes(special string) (t escapes) {
+	const order = "&<>\"'\t\n\r"
+	for c := range 256 {
+		switch {
+		case c >= utf8.RuneSelf:
+			t[c] = escWide
+		case c < 0x20 && class[c]&cSpace == 0:
+			t[c] = escIllegal
+		}
+	}
+	for i := range len(special) {
+		for k := range len(order) {
+			if order[k] == special[i] {
+				t[order[k]] = uint8(k + 1)
+			}
+		}
+	}
+	return t
+}
+
+// '>' is escaped in text too, so that "]]>" cannot stand there (XML 1.0 §2.4);
+// a carriage return is, since a parser would make a line feed of it (§2.11);
+// and in attribute values all white space but the space, of which it would make spaces (§3.3.3).
+var (
+	textEscape = makeEscapes("&<>\r")
+	attrEscape = makeEscapes("&<>\"'\t\n\r")
+)
+
+// appendEscaped appends s as text or attribute value. It reports false, with part of s appended,
+// if s is not UTF-8 or holds a character that XML cannot carry.
+func appendEscaped(dst []byte, s string, t *escapes) ([]byte, bool) {
+	last, wide := 0, false
+	for i := 0; i < len(s); i++ {
+		k := t[s[i]]
+		switch {
+		case k == 0:
+			continue
+		case k == escIllegal:
+			return dst, false
+		case k == escWide:
+			if !wide {
+				if !validWide(s[i:]) {
+					return dst, false
+				}
+				wide = true
+			}
+			continue
+		}
+		dst = append(dst, s[last:i]...)
+		dst = append(dst, escapeText[k]...)
+		last = i + 1
+	}
+	return append(dst, s[last:]...), true
+}
