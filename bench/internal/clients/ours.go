@@ -2,11 +2,62 @@ package clients
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/stanza"
 )
 
 var ours = Library{Name: "ours", Module: "this library", Login: loginOurs}
 
-func loginOurs(context.Context, Account, *Inbox) (Client, error) {
-	return nil, errors.New("not wired yet")
+type oursClient struct{ stream *xmpp.Stream }
+
+func loginOurs(ctx context.Context, a Account, in *Inbox) (Client, error) {
+	pool, err := a.pool()
+	if err != nil {
+		return nil, err
+	}
+	j, err := xmpp.ParseJID(a.JID())
+	if err != nil {
+		return nil, err
+	}
+	host, portText, err := net.SplitHostPort(a.Addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, err
+	}
+	s, err := xmpp.New(xmpp.Config{JID: j, Credentials: xmpp.Password(a.Password), Host: host, Port: port, RootCAs: pool})
+	if err != nil {
+		return nil, err
+	}
+	s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) {
+		in.add(m.Body())
+	})})
+	if err := s.Login(ctx); err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	return oursClient{s}, nil
 }
+
+func (c oursClient) Send(ctx context.Context, to string, n int, body func(int) string) error {
+	j, err := xmpp.ParseJID(to)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		m := stanza.NewMessage(stanza.Chat, j, body(i))
+		m.SetID(id(i))
+		m.C("origin-id", nsOriginID).A("id", id(i))
+		if err := c.stream.Send(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c oursClient) Close() error { return c.stream.Close(context.Background()) }

@@ -19,8 +19,13 @@ const (
 
 // Real is a real server with the two accounts of the measurement.
 type Real struct {
-	Name   string // the kind and version
+	Name   string // program and version
 	server *integration.Server
+}
+
+var programs = map[integration.Kind]string{
+	integration.Ejabberd: "ejabberd", integration.Ejabberd26: "ejabberd",
+	integration.Prosody: "Prosody", integration.Prosody13: "Prosody",
 }
 
 // StartReal starts a server of that kind. The caller must Close it.
@@ -29,7 +34,7 @@ func StartReal(kind integration.Kind) (*Real, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := integration.Launch(kind, integration.LogLevel("warn"))
+	s, err := integration.Launch(kind, integration.LogLevel("error"))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +43,7 @@ func StartReal(kind integration.Kind) (*Real, error) {
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	return &Real{Name: version, server: s}, nil
+	return &Real{Name: programs[kind] + " " + version, server: s}, nil
 }
 
 // Close stops the server.

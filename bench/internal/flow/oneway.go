@@ -47,7 +47,7 @@ func (b *Bench) Sink(ctx context.Context, server *child.Server, n int) Table {
 func (b *Bench) Source(ctx context.Context, server *child.Server, n int) Table {
 	return b.collect(ctx, "source", n, func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
 		in, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Receiver, Account: server.Account(lean.UserSource),
-			To: "-", N: n, Tag: tag, Profile: b.profileOf(c, "source")}, b.Tools)
+			To: server.Account(lean.UserSource).JID(), N: n, Tag: tag, Profile: b.profileOf(c, "source")}, b.Tools)
 		if err != nil {
 			return s, err
 		}

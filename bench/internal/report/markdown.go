@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
@@ -139,14 +140,33 @@ func (p *page) flow(t flow.Table) {
 	p.section(title, fmt.Sprintf("%s Chat messages with a body of about 95 characters and an origin-id, %d of them; median of %d runs. "+
 		"Processor time is that of the client's process, user and system, login excluded.", text, t.Messages, t.Rounds), only)
 	one, _ := row(t, "ours")
-	p.table("client", "messages/s", "", "least – most", "CPU out", "µs", "CPU in", "µs")
-	for _, row := range t.Rows {
-		if row.Failed != "" {
-			p.row(row.Module, "no figures: the run failed", "", "", "", "", "", "")
-			continue
+	// A side that was not measured has no columns.
+	sides := []struct {
+		name string
+		of   func(flow.Row) float64
+	}{
+		{"CPU out", func(row flow.Row) float64 { return row.Out }},
+		{"CPU in", func(row flow.Row) float64 { return row.In }},
+	}
+	head := []string{"client", "messages/s", "", "least – most"}
+	for i, side := range slices.Backward(sides) {
+		if !slices.ContainsFunc(t.Rows, func(row flow.Row) bool { return side.of(row) > 0 }) {
+			sides = slices.Delete(sides, i, i+1)
 		}
-		p.row(row.Module, times(row.Rate/one.Rate), thousands(row.Rate), thousands(row.Least)+" – "+thousands(row.Most),
-			times(row.Out/one.Out), micros(row.Out), times(row.In/one.In), micros(row.In))
+	}
+	for _, side := range sides {
+		head = append(head, side.name, "µs")
+	}
+	p.table(head...)
+	for _, row := range t.Rows {
+		cells := []string{row.Module, "no figures: the run failed", "", ""}
+		if row.Failed == "" {
+			cells = []string{row.Module, times(row.Rate / one.Rate), thousands(row.Rate), thousands(row.Least) + " – " + thousands(row.Most)}
+		}
+		for _, side := range sides {
+			cells = append(cells, times(side.of(row)/side.of(one)), micros(side.of(row)))
+		}
+		p.row(cells...)
 	}
 	for _, row := range t.Rows {
 		if row.Remark != "" {

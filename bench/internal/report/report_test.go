@@ -1,0 +1,110 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/go-xmppframework/xmpp/bench/internal/flow"
+	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+)
+
+func sample() *Results {
+	return &Results{
+		Command: "go run . -all",
+		Decode: []micro.Figure{
+			{Name: "ours", Module: "this library", NS: 1000, Allocs: 5, Bytes: 590},
+			{Name: "mellium", NS: 4900, Allocs: 100, Bytes: 590}, {Name: "gosrc", NS: 7000, Allocs: 100, Bytes: 590},
+			{Name: "libexpat, counting", NS: 1500, Allocs: -1, Bytes: 590},
+		},
+		Flow: []flow.Table{{Name: "ejabberd 23.01", Messages: 10, Rounds: 1, Rows: []flow.Row{
+			{Client: "ours", Module: "this library", Rate: 100, Out: 1, In: 2},
+			{Client: "mellium", Module: "m", Rate: 104, Out: 3, In: 4},
+			{Client: "gosrc", Module: "g", Failed: "cannot"},
+			{Client: "libstrophe", Module: "l & <l>", Rate: 200, Out: 2, In: 2},
+		}}},
+		Idle: []flow.IdleTable{{Server: "ejabberd 23.01", Streams: 200, Rows: []flow.IdleRow{
+			{Client: "ours", Heap: 12, Goroutines: 1}, {Client: "xmppo", Heap: 10, Goroutines: 1}, {Client: "gosrc", Heap: 40, Goroutines: 2},
+		}}},
+	}
+}
+
+func TestTargets(t *testing.T) {
+	want := map[string]bool{
+		"decode a stanza: 5 × the fastest other Go library":                                                  false,
+		"decode a stanza: 1.3 × libexpat that only counts":                                                   true,
+		"decode a stanza: at most 6 allocations":                                                             true,
+		"messages a second through ejabberd: at least libstrophe's, within 5 %":                              false,
+		"messages a second through ejabberd: at least the fastest other Go library's, within 5 %":            true,
+		"client CPU a message, out and in, ejabberd: at most libstrophe's":                                   true,
+		"client CPU a message, out and in, ejabberd: at most half of the most economical other Go library's": true,
+		"idle stream, 200 on ejabberd 23.01: 1 goroutine":                                                    true,
+		"idle stream, 200 on ejabberd 23.01: heap at most the smallest of the other Go libraries":            false,
+		"idle stream, 200 on ejabberd 23.01: at most 20 KiB of heap":                                         true,
+	}
+	for _, got := range sample().Targets() {
+		name := got.What + ": " + got.Promise
+		met, ok := want[name]
+		if !ok || met != got.Met {
+			t.Errorf("%s: met is %v (%s), expected: %v", name, got.Met, got.Measured, ok)
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("missing: %s", name)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample().Markdown(&b, "plot.svg"); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, want := range []string{
+		"| mellium |  |  | 4.90 | 4,900 | 120 | 100 |", "**missed**", "no figures: the run failed",
+		"-only decode", "-only ejabberd\n", "-only idle", "![", "go run . -all",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, bad := range []string{"NaN", "Inf"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page holds %s", bad)
+		}
+	}
+	// Every row of a table has as many cells as its head.
+	cells := 0
+	for line := range strings.Lines(page) {
+		n := strings.Count(line, "|")
+		if !strings.HasPrefix(line, "|") {
+			cells = 0
+			continue
+		}
+		if cells != 0 && n != cells {
+			t.Errorf("%d bars instead of %d in %s", n, cells, line)
+		}
+		cells = n
+	}
+}
+
+func TestSVG(t *testing.T) {
+	for name, r := range map[string]*Results{"sample": sample(), "empty": {}} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := r.SVG(&b); err != nil {
+				t.Fatal(err)
+			}
+			for d := xml.NewDecoder(&b); ; {
+				if _, err := d.Token(); err == io.EOF {
+					return
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
