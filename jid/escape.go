@@ -2,8 +2,8 @@ package jid
 
 import "strings"
 
-// escaped are the characters of XEP-0106, section 3.2, and its hexadecimal digits for them.
-// The backslash is last: it is escaped only where it must be.
+// escapes are the characters of XEP-0106, section 3.2, with the hexadecimal digits that stand for them.
+// The backslash is escaped only where it must be, see Escape.
 var escapes = [...]struct {
 	c   byte
 	hex string

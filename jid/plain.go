@@ -97,14 +97,16 @@ func plainResource(s string) bool {
 	return true
 }
 
-// printable8 reports whether each of the first eight bytes of s is a printable ASCII character:
-// none has its high bit set, none is below a space, none is DEL.
+// printable8 reports whether each of the first eight bytes of s is a printable ASCII character.
+// Subtracting a space sets the high bit of what is below it, adding one that of DEL,
+// and one of the two leaves it set in what is not ASCII.
+// A carry or borrow comes only out of a byte that is refused itself.
 func printable8(s string) bool {
 	const ones = 0x0101010101010101
 	_ = s[7]
 	v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	return (v|(v-' '*ones)|(v+ones))&(0x80*ones) == 0
+	return ((v-' '*ones)|(v+ones))&(0x80*ones) == 0
 }
 
 // spanDomain returns the length of the domainpart at the start of s, which ends at a slash or with s,

@@ -50,6 +50,19 @@ func TestPlainAgreesWithTheRules(t *testing.T) {
 	}
 }
 
+// Every byte in every place of a block of eight and behind it.
+func TestPlainResourceBlocks(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			b := []byte("abcdefgh ~!ABCDE0123")
+			b[at] = byte(c)
+			if got, want := plainResource(string(b)), c >= ' ' && c <= '~'; got != want {
+				t.Errorf("plainResource(%q) = %t, want %t", b, got, want)
+			}
+		}
+	}
+}
+
 // Every string of up to six of these bytes, which are all that plainDomain tells apart.
 func TestPlainDomainAgreesWithTheRules(t *testing.T) {
 	const alphabet = "a1-._"

@@ -217,6 +217,10 @@ var verdicts = []verdict{
 	bad("xn--n3h.example", dom), // the snowman as A-label
 	bad("\u0301a.example", dom),
 	bad("a\u20dd.example", dom),
+	bad("a\u20d0.example", dom), // a mark for symbols
+	bad("a\U0001d165.example", dom),
+	ok(rep("\u00ad", 100)+"a.example", "a.example"),
+	bad(rep("\u00ad", 2100)+"a.example", dom), // more input than is looked at
 	bad("a\u200db.example", dom),
 	bad("a·b.example", dom),
 	same("l·l.example"),
