@@ -10,9 +10,6 @@ import (
 	"testing"
 )
 
-// key tells targets apart in a multiset.
-func key(t Target) string { return fmt.Sprintf("%+v", t) }
-
 // checkOrder holds Order to its properties: a permutation, priorities ascending, the input left alone.
 func checkOrder(t *testing.T, in []Target, rnd func(int) int) {
 	t.Helper()
@@ -24,16 +21,16 @@ func checkOrder(t *testing.T, in []Target, rnd func(int) int) {
 	if !slices.IsSortedFunc(out, func(a, b Target) int { return cmp.Compare(a.Priority, b.Priority) }) {
 		t.Fatalf("priorities not ascending: %+v", out)
 	}
-	count := map[string]int{}
+	count := map[Target]int{}
 	for _, x := range in {
-		count[key(x)]++
+		count[x]++
 	}
 	for _, x := range out {
-		count[key(x)]--
+		count[x]--
 	}
-	for k, n := range count {
+	for x, n := range count {
 		if n != 0 {
-			t.Fatalf("not a permutation: %s off by %d", k, n)
+			t.Fatalf("not a permutation: %+v off by %d", x, n)
 		}
 	}
 }

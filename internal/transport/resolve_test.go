@@ -84,6 +84,7 @@ func TestSec_TLS10(t *testing.T) {
 		{name: "SERVFAIL does not hide direct TLS", srv: srv{cs: oneTLS}, errs: errs{c: errSERVFAIL}, want: "t.example:443!"},
 		{name: "SERVFAIL does not hide STARTTLS", srv: srv{c: one}, errs: errs{cs: errSERVFAIL}, want: "a.example:5222"},
 		{name: "records beside an error", srv: srv{c: one}, errs: errs{c: errors.New("invalid name among the records")}, want: "a.example:5222"},
+		{name: "unusable records beside an error", srv: srv{c: dot}, errs: errs{c: errors.New("invalid name among the records")}, is: ErrNoService},
 		{name: "an error that is not of DNS", errs: errs{c: errRefused}, is: errRefused},
 		{name: "SERVFAIL for localhost", domain: "localhost", errs: errs{c: errSERVFAIL, cs: errSERVFAIL}, want: "localhost:5222"},
 		{name: "SERVFAIL below localhost", domain: "im.Localhost", errs: errs{c: errSERVFAIL, cs: errSERVFAIL}, want: "im.Localhost:5222"},

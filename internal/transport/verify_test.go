@@ -199,6 +199,24 @@ func TestSec_TLS04(t *testing.T) {
 	t.Run("no certificate", func(t *testing.T) {
 		wantRefused(t, VerifyPeer(tls.ConnectionState{}, domain, domain, root.pool(), nil), domain)
 	})
+	t.Run("no domain", func(t *testing.T) {
+		cert := root.leaf(t, san(t, false, xmppAddr(t, ""), srvName(t, "_xmpp-client."), srvName(t, "_xmpp-client")))
+		leaf, err := x509.ParseCertificate(cert.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		cs := tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
+		wantRefused(t, VerifyPeer(cs, "", "", root.pool(), nil), `""`)
+	})
+	t.Run("critical SAN that nobody has read", func(t *testing.T) {
+		for _, names := range [][]generalName{{upn}, {xmppAddr(t, domain), notIA5}} {
+			x := handshake(t, &tls.Config{Certificates: []tls.Certificate{root.leaf(t, san(t, true, names...))}}, ClientTLS(nil, domain, domain, root.pool(), true))
+			var unhandled x509.UnhandledCriticalExtension
+			if !errors.As(x.clientErr, &unhandled) {
+				t.Errorf("error %v, want x509.UnhandledCriticalExtension", x.clientErr)
+			}
+		}
+	})
 	t.Run("clock of the base", func(t *testing.T) {
 		base := &tls.Config{Time: func() time.Time { return time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC) }}
 		x := handshake(t, &tls.Config{Certificates: []tls.Certificate{root.leaf(t, nil, domain)}}, ClientTLS(base, domain, domain, root.pool(), false))
@@ -324,6 +342,62 @@ func TestMatchPattern(t *testing.T) {
 	for _, tt := range tests {
 		if got := matchPattern(tt.pattern, tt.domain); got != tt.want {
 			t.Errorf("matchPattern(%q, %q) = %v, want %v", tt.pattern, tt.domain, got, tt.want)
+		}
+	}
+}
+
+// What is in the extension but not in its grammar gives no names at all.
+func TestParseOtherNames(t *testing.T) {
+	good := xmppAddr(t, "example.org")
+	tests := []struct {
+		name    string
+		entries []generalName
+		ok      bool
+	}{
+		{"good", []generalName{good, srvName(t, "_xmpp-client.example.org"), dnsName(t, "x.example")}, true},
+		{"SRVName not ASCII", []generalName{good, srvName(t, "_xmpp-client.b\u00fccher.example")}, false},
+		{"SRVName as UTF8String", []generalName{good, otherName(t, oidSRVName, der(t, "_xmpp-client.example.org", "utf8"))}, false},
+		{"XmppAddr as IA5String", []generalName{good, otherName(t, oidXMPPAddr, der(t, "example.org", "ia5"))}, false},
+		{"XmppAddr not UTF-8", []generalName{good, xmppAddr(t, "\xff")}, false},
+		{"two values", []generalName{good, otherName(t, oidXMPPAddr, append(der(t, "a", "utf8"), der(t, "b", "utf8")...))}, false},
+		{"no value", []generalName{good, otherName(t, oidXMPPAddr, nil)}, false},
+		{"no type", []generalName{good, der(t, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true}, "")}, false},
+		{"not DER", []generalName{good, {0xa0, 0x7f}}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := new(x509.Certificate)
+			san(t, true, tt.entries...)(c)
+			c.Extensions = c.ExtraExtensions
+			got, err := parseOtherNames(c)
+			if (err == nil) != tt.ok || got.any() != tt.ok {
+				t.Errorf("parseOtherNames = %+v, %v, want names %v", got, err, tt.ok)
+			}
+		})
+	}
+	c := &x509.Certificate{Extensions: []pkix.Extension{{Id: oidSAN, Value: []byte{0x30, 0, 0}}}}
+	if got, err := parseOtherNames(c); err == nil {
+		t.Errorf("trailing byte: %+v, want an error", got)
+	}
+	if got, err := parseOtherNames(new(x509.Certificate)); err != nil || got.any() {
+		t.Errorf("no extension: %+v, %v", got, err)
+	}
+}
+
+func TestInSubtree(t *testing.T) {
+	for _, tt := range []struct {
+		domain, constraint string
+		want               bool
+	}{
+		{"a.example", "", true},
+		{"a.example", "example", true},
+		{"example", "example", true},
+		{"example", ".example", false},
+		{"a.Example", ".eXample", true},
+		{"badexample", "example", false},
+	} {
+		if got := inSubtree(tt.domain, tt.constraint); got != tt.want {
+			t.Errorf("inSubtree(%q, %q) = %v, want %v", tt.domain, tt.constraint, got, tt.want)
 		}
 	}
 }
