@@ -1,0 +1,416 @@
+package testserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/beevik/etree"
+
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/jid"
+	"github.com/go-xmppframework/xmpp/sasl"
+)
+
+func wantStreamError(cond string) string {
+	return "<stream:error><" + cond + " xmlns='" + nsStreamErrors + "'>*</" + cond + "><text xmlns='" + nsStreamErrors + "' xml:lang='en'>*</text></stream:error>"
+}
+
+// ends fails unless the stream is over: the closing tag if polite, and then nothing.
+func (c *client) ends(polite bool) {
+	c.t.Helper()
+	_, err := c.read()
+	if polite && err != io.EOF {
+		c.t.Fatalf("want the closing tag, got %v", err)
+	}
+	if err == nil {
+		c.t.Fatal("the stream goes on")
+	}
+	if _, err := io.ReadAll(c.conn); polite && err != nil {
+		c.t.Fatalf("after the closing tag: %v", err)
+	}
+}
+
+func TestSynctest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, Options{})
+		start := time.Now()
+		j := online(t, srv, "juliet", "balcony")
+		r := online(t, srv, "romeo", "orchard")
+		j.write("<message to='romeo@example.test'><body>hi</body></message>")
+		r.want("<message to='*' from='*'><body>hi</body></message>")
+		j.write("</stream:stream>")
+		j.ends(true)
+		if d := time.Since(start); d != 0 {
+			t.Errorf("it took %v of the bubble's time, want none", d)
+		}
+		srv.Freeze(r.jid, true)
+		r.write("<message to='romeo@example.test'/>")
+		r.raw.SetReadDeadline(time.Now().Add(time.Hour))
+		if _, err := r.dec.Next(); err == nil {
+			t.Error("a frozen server has answered")
+		}
+	})
+}
+
+func TestTCP(t *testing.T) {
+	srv := newServer(t, Options{})
+	addr, err := srv.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect := func() *client {
+		conn, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return over(t, srv, conn)
+	}
+	c := connect()
+	c.negotiate("juliet", "starttls")
+	d := connect()
+	d.secure(&tls.Config{NextProtos: []string{"xmpp-client"}})
+	if got := d.tls.ConnectionState().NegotiatedProtocol; got != "xmpp-client" {
+		t.Errorf("ALPN: %q", got)
+	}
+	d.negotiate("romeo", "direct")
+	c.write("<message to='romeo@example.test/direct'><body>x</body></message>")
+	d.want("<message to='*' from='juliet@example.test/starttls'><body>x</body></message>")
+	srv.Kill(c.jid)
+	if _, err := c.read(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("after Kill: %v, want a reset", err)
+	}
+	d.write("</stream:stream>")
+	d.ends(true)
+}
+
+func TestDirectTLSALPN(t *testing.T) {
+	srv := newServer(t, Options{})
+	conn, err := srv.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tls.Client(conn, &tls.Config{ServerName: "example.test", RootCAs: srv.Roots(), NextProtos: []string{"h2"}})
+	if err := c.Handshake(); err == nil {
+		t.Error("the server has agreed to h2")
+	}
+	conn.Close()
+}
+
+func TestConflict(t *testing.T) {
+	bind := "<iq type='set' id='b'><bind xmlns='" + nsBind + "'><resource>balcony</resource></bind></iq>"
+	second := func(srv *Server) *client {
+		c := login(t, srv, "juliet", "other")
+		c.conn.Close()
+		c = dial(t, srv)
+		c.open()
+		c.startTLS(nil)
+		c.open()
+		if err := c.auth(sasl.ScramSHA256(), "juliet", "secret", ""); err != nil {
+			t.Fatal(err)
+		}
+		c.open()
+		c.write(bind)
+		return c
+	}
+	t.Run("replace", func(t *testing.T) {
+		srv := newServer(t, Options{})
+		old := login(t, srv, "juliet", "balcony")
+		c := second(srv)
+		c.want("<iq type='result' id='b'><bind xmlns='" + nsBind + "'><jid>juliet@example.test/balcony</jid></bind></iq>")
+		old.want(wantStreamError("conflict"))
+		old.ends(true)
+		c.jid = jid.MustParse("juliet@example.test/balcony")
+		c.quiet()
+		if got := len(srv.Sessions(c.jid)); got != 1 {
+			t.Errorf("%d sessions, want 1", got)
+		}
+	})
+	t.Run("refuse", func(t *testing.T) {
+		srv := newServer(t, Options{Conflict: ConflictRefuse})
+		old := login(t, srv, "juliet", "balcony")
+		c := second(srv)
+		c.want("<iq type='error' id='b'>" + fmt.Sprintf(stanzaError, "cancel", "conflict") + "</iq>")
+		c.bind("terrace")
+		old.quiet()
+	})
+	t.Run("rename", func(t *testing.T) {
+		srv := newServer(t, Options{Conflict: ConflictRename})
+		old := login(t, srv, "juliet", "balcony")
+		c := second(srv)
+		v := c.want("<iq type='result' id='b'><bind xmlns='" + nsBind + "'><jid>{jid}</jid></bind></iq>")
+		if v["jid"] == old.jid.String() || !strings.HasPrefix(v["jid"], "juliet@example.test/") {
+			t.Errorf("bound %s", v["jid"])
+		}
+		old.quiet()
+	})
+}
+
+func TestStreamErrors(t *testing.T) {
+	tests := []struct {
+		name, send, want string
+	}{
+		{"forged from", "<message from='romeo@example.test'/>", "invalid-from"},
+		{"not a stanza", "<r xmlns='urn:xmpp:sm:3'/>", "unsupported-stanza-type"},
+		{"unknown name", "<letter/>", "unsupported-stanza-type"},
+		{"ill-formed", "<iq></letter>", "not-well-formed"},
+		{"comment", "<!-- x -->", "restricted-xml"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := newServer(t, Options{})
+			c := login(t, srv, "juliet", "x")
+			c.write(tt.send)
+			e := c.next()
+			if !is(e, "error", nsStreams) || child(e, tt.want, nsStreamErrors) == nil {
+				t.Errorf("got %s", pretty(e))
+			}
+			c.ends(true)
+		})
+	}
+	before := []struct{ name, send, want string }{
+		{"stanza before login", "<message/>", "not-authorized"},
+		{"login before TLS", "<auth xmlns='" + nsSASL + "' mechanism='PLAIN'/>", "not-authorized"},
+	}
+	for _, tt := range before {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := newServer(t, Options{})
+			c := dial(t, srv)
+			c.open()
+			c.write(tt.send)
+			c.want(wantStreamError(tt.want))
+			c.ends(true)
+		})
+	}
+	headers := []struct{ name, header, want string }{
+		{"unknown host", "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='other.test'>", "host-unknown"},
+		{"no version", "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>", "unsupported-version"},
+		{"wrong namespace", "<stream:stream xmlns='jabber:client' xmlns:stream='urn:x' version='1.0'>", "invalid-namespace"},
+	}
+	for _, tt := range headers {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := newServer(t, Options{})
+			c := dial(t, srv)
+			c.write(tt.header)
+			if _, err := c.dec.Header(); err != nil {
+				t.Fatal(err)
+			}
+			e := c.next()
+			if child(e, tt.want, nsStreamErrors) == nil {
+				t.Errorf("got %s", pretty(e))
+			}
+			c.ends(true)
+		})
+	}
+	t.Run("too big", func(t *testing.T) {
+		srv := newServer(t, Options{Limits: xmlstream.Limits{StanzaBytes: 20_000}})
+		c := login(t, srv, "juliet", "x")
+		c.write("<message><body>" + strings.Repeat("x", 15_000) + "</body></message>")
+		c.quiet()
+		go io.WriteString(c.conn, "<message><body>"+strings.Repeat("x", 25_000)+"</body></message>")
+		if e := c.next(); child(e, "policy-violation", nsStreamErrors) == nil {
+			t.Errorf("got %s", pretty(e))
+		}
+	})
+	t.Run("on request", func(t *testing.T) {
+		srv := newServer(t, Options{})
+		c := login(t, srv, "juliet", "x")
+		if err := srv.StreamError(c.jid.Bare(), StreamError{Condition: "see-other-host", Content: "a&b.test", Text: "go", App: "<x xmlns='urn:x'/>"}); err != nil {
+			t.Fatal(err)
+		}
+		c.want("<stream:error><see-other-host xmlns='" + nsStreamErrors + "'>a&amp;b.test</see-other-host>" +
+			"<text xmlns='" + nsStreamErrors + "' xml:lang='en'>go</text><x xmlns='urn:x'/></stream:error>")
+		c.write("<message to='juliet@example.test'/>") // too late: ignored
+		c.ends(true)
+		if err := srv.StreamError(jid.MustParse("romeo@example.test"), StreamError{Condition: "reset"}); err == nil {
+			t.Error("romeo has no session, and no error")
+		}
+	})
+}
+
+func TestShutdownAndClose(t *testing.T) {
+	srv := newServer(t, Options{})
+	j := login(t, srv, "juliet", "x")
+	r := login(t, srv, "romeo", "x")
+	if err := srv.CloseStream(r.jid); err != nil {
+		t.Fatal(err)
+	}
+	r.ends(true)
+	r.conn.Close()
+	srv.Shutdown()
+	e := j.next()
+	if child(e, "system-shutdown", nsStreamErrors) == nil {
+		t.Errorf("got %s", pretty(e))
+	}
+	j.ends(true)
+	if _, err := srv.Dial(t.Context(), "", ""); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial after Shutdown: %v", err)
+	}
+	srv.Refuse(false)
+	login(t, srv, "romeo", "y")
+	srv.Close()
+	if _, err := srv.Dial(t.Context(), "", ""); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dial after Close: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := srv.Dial(ctx, "", ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("dial with an ended context: %v", err)
+	}
+	if got := srv.Dialled(); got != 5 {
+		t.Errorf("dialled %d times, want 5", got)
+	}
+}
+
+// TestClosingWithABusyClient: the client does not read, and the server's Close ends all the same.
+func TestClosingWithABusyClient(t *testing.T) {
+	srv := newServer(t, Options{PipeBuffer: 512, TLS: TLSNone})
+	c := login(t, srv, "juliet", "x")
+	for range 100 {
+		srv.SendRaw(c.jid, bytes.Repeat([]byte(" "), 1000))
+	}
+	srv.StreamError(c.jid, StreamError{Condition: "reset"})
+	srv.Close()
+}
+
+func TestFaults(t *testing.T) {
+	srv := newServer(t, Options{TLS: TLSNone})
+	c := login(t, srv, "juliet", "x")
+	srv.Freeze(c.jid, true)
+	c.write("<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>")
+	c.raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := c.conn.Read(make([]byte, 1)); err == nil {
+		t.Errorf("a frozen server has sent %d bytes", n)
+	}
+	srv.Freeze(c.jid, false)
+	c.want("<iq type='result' id='1' from='*' to='*'/>")
+
+	srv.Drip(c.jid, true)
+	before := c.raw.(*Conn).Counts()
+	srv.SendRaw(c.jid, []byte("<message id='drip'/>"))
+	c.want("<message id='drip'/>")
+	if got := c.raw.(*Conn).Counts(); got.BytesRead-before.BytesRead != 20 {
+		t.Errorf("counts: %+v, before %+v", got, before)
+	}
+	srv.Drip(c.jid, false)
+
+	srv.Kill(c.jid)
+	if _, err := c.read(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("after Kill: %v", err)
+	}
+}
+
+func TestHandlerAndTrace(t *testing.T) {
+	var mu sync.Mutex
+	var trace strings.Builder
+	srv := newServer(t, Options{
+		Handler: func(s *Session, e *etree.Element) bool {
+			if cs, ok := s.ConnectionState(); !ok || cs.Version != tls.VersionTLS13 {
+				t.Errorf("connection state: %v", ok)
+			}
+			if !is(e, "r", "urn:xmpp:sm:3") {
+				return false
+			}
+			s.Send(elem("a", "urn:xmpp:sm:3", "h", "0", "for", s.JID().String()))
+			return true
+		},
+		Features: []string{"<sm xmlns='urn:xmpp:sm:3'/>"},
+		Trace: func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			trace.WriteString(line + "\n")
+		},
+	})
+	c := login(t, srv, "juliet", "x")
+	if child(c.features, "sm", "urn:xmpp:sm:3") == nil {
+		t.Errorf("features: %s", pretty(c.features))
+	}
+	c.write("<r xmlns='urn:xmpp:sm:3'/>")
+	c.want("<a xmlns='urn:xmpp:sm:3' h='0' for='juliet@example.test/x'/>")
+	c.quiet()
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{"C: <r xmlns='urn:xmpp:sm:3'/>", "juliet@example.test/x S: <a xmlns=", "<stream:features>"} {
+		if !strings.Contains(trace.String(), want) {
+			t.Errorf("no %s in the trace:\n%s", want, trace.String())
+		}
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for _, domain := range []string{"a@b", "a/b", " "} {
+		if _, err := New(Options{Domain: domain}); err == nil {
+			t.Errorf("domain %q: no error", domain)
+		}
+	}
+	srv := newServer(t, Options{Domain: "bücher.example", TLS: TLSNone})
+	if err := srv.AddAccount("a b", "x"); err == nil {
+		t.Error("account name with a space: no error")
+	}
+	if err := srv.AddContact("nobody", Contact{JID: "x@y"}); err == nil {
+		t.Error("contact of nobody: no error")
+	}
+	if got := srv.cert.Leaf.DNSNames; len(got) != 1 || got[0] != "xn--bcher-kva.example" {
+		t.Errorf("certificate for %v", got)
+	}
+}
+
+// TestIdleSessions holds the cost of a session that waits: one goroutine, and modest memory.
+func TestIdleSessions(t *testing.T) {
+	const n = 200
+	srv := newServer(t, Options{TLS: TLSNone})
+	var before, after runtime.MemStats
+	base := runtime.NumGoroutine()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = login(t, srv, "juliet", fmt.Sprint("r", i))
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if got := runtime.NumGoroutine() - base; got > n {
+		t.Errorf("%d goroutines for %d sessions", got, n)
+	}
+	// The client's decoder is in it too.
+	if got := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n; got > 24<<10 {
+		t.Errorf("%d bytes a session", got)
+	} else {
+		t.Logf("%d bytes a session, both ends", got)
+	}
+}
+
+// BenchmarkMessages is one client writing to another through the server, over TLS in memory.
+func BenchmarkMessages(b *testing.B) {
+	srv := newServer(b, Options{})
+	j := online(b, srv, "juliet", "balcony")
+	r := online(b, srv, "romeo", "orchard")
+	const batch = 100
+	msgs := []byte(strings.Repeat("<message to='romeo@example.test/orchard' type='chat' id='m'><body>But, soft! what light</body></message>", batch))
+	j.raw.SetDeadline(time.Time{})
+	r.raw.SetDeadline(time.Time{})
+	b.ResetTimer()
+	go func() {
+		for range (b.N + batch - 1) / batch {
+			j.conn.Write(msgs)
+		}
+	}()
+	for range b.N {
+		if _, err := r.dec.Next(); err != nil {
+			b.Error(err)
+			return
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+}
