@@ -21,7 +21,7 @@ import (
 )
 
 // newServer returns a server with the accounts juliet and romeo, whose passwords are "secret".
-// The test fails if goroutines are left when both server and test have ended.
+// The test fails if goroutines are left when both server and test have ended; a synctest bubble sees to that by itself.
 func newServer(t testing.TB, o Options) *Server {
 	t.Helper()
 	base := runtime.NumGoroutine()
@@ -36,6 +36,9 @@ func newServer(t testing.TB, o Options) *Server {
 	}
 	t.Cleanup(func() {
 		srv.Close()
+		if time.Now().Year() == 2000 { // the clock of a bubble
+			return
+		}
 		for range 200 {
 			if runtime.NumGoroutine() <= base {
 				return

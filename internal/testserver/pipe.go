@@ -104,6 +104,16 @@ func (c *Conn) SetChunk(n int) {
 	c.in.mu.Unlock()
 }
 
+// drain waits until the peer has read everything, or never will, or the write deadline passes.
+func (c *Conn) drain() {
+	h := c.out
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.waiting() > 0 && h.err == nil && !h.noReader && !h.noWriter && !h.writeBy.passed {
+		h.changed.Wait()
+	}
+}
+
 // Counts are the totals of one end of a pipe.
 type Counts struct {
 	Reads, Writes           int64 // calls that moved at least one byte

@@ -115,6 +115,10 @@ func (p *player) step(st step) error {
 		return errEnded
 	case "S!reset":
 		s.out.wait()
+		if c, ok := s.raw.(*Conn); ok {
+			c.SetWriteDeadline(time.Now().Add(p.timeout))
+			c.drain()
+		}
 		s.reset()
 		return errEnded
 	case "S!stall":
@@ -179,7 +183,7 @@ func (p *player) expect(xml string) error {
 		}
 		return fmt.Errorf("want the closing tag, got\n%s", pretty(e))
 	case isHeader(text):
-		d := xmlstream.NewDecoder(strings.NewReader(text), testLimits)
+		d := xmlstream.NewDecoder(strings.NewReader(declare(text)), testLimits)
 		want, err := d.Header()
 		if err != nil {
 			return err
@@ -205,6 +209,16 @@ func (p *player) expect(xml string) error {
 		return err
 	}
 	return p.vars.compare(want, got)
+}
+
+// declare adds the declarations that a header in a script may leave out.
+func declare(header string) string {
+	for _, d := range []string{" xmlns:stream='" + nsStreams + "'", " xmlns='" + nsClient + "'"} {
+		if name, _, _ := strings.Cut(d, "="); !strings.Contains(header, name+"=") {
+			header = strings.Replace(header, "<stream:stream", "<stream:stream"+d, 1)
+		}
+	}
+	return header
 }
 
 // login lets the server do what it does with every client.

@@ -53,7 +53,7 @@ var actions = map[string]string{
 //	S!drip on|off   writes one byte at a time
 //	S!shut          half-closes: the server sends nothing more
 //	S!close         closes the connection, without a closing tag
-//	S!reset         breaks the connection, as a TCP RST does
+//	S!reset         breaks the connection, as a TCP RST does; in memory, once the client has read what was sent before
 //	S!stall         reads and writes nothing until the server is closed
 //	S!wait 1s       pauses
 //	C!any           the client must send an element, whatever it is
@@ -64,6 +64,7 @@ var actions = map[string]string{
 // Lines that begin otherwise continue the line above; empty lines and those that begin with # mean nothing.
 //
 // A stream header (<stream:stream …>) matches when the attributes named in the script match; the client's may have others.
+// C: may leave out its declarations; S: is sent as it stands.
 // Every other element must be the same tree of names, attributes and text; prefixes, the order of attributes, and white space between elements do not matter.
 // An attribute or text "*" matches every value, text "*" also any child elements.
 // {name} as a whole value takes the value at its first use; afterwards it stands for that value, in S: lines too.
@@ -236,6 +237,8 @@ func (s *Session) runScript(sc *Script) {
 	}
 	sc.finish(err)
 	s.leave()
+	s.raw.SetWriteDeadline(time.Now().Add(linger))
+	s.out.wait()
 	s.kill()
 	s.leaveAnonymous()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -244,8 +245,13 @@ func (s *Server) Close() {
 	for l := range s.links {
 		l.kill()
 	}
+	unused := s.scripts
+	s.scripts = nil
 	s.mu.Unlock()
 	s.wg.Wait()
+	for _, sc := range unused {
+		sc.finish(errors.New("no client has connected for this script"))
+	}
 }
 
 // unlock releases mu and then does what was put off.
