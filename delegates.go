@@ -9,6 +9,13 @@ import (
 	"weak"
 )
 
+// NoWait is a ctx that has ended. Given to a remove function, it says not to wait for a callback that is running.
+var NoWait = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
 // Delegates is a list of listeners, each on its own [Queue]: what a module uses to tell its events,
 // and what a [Stream] uses for its own. The zero value is empty and ready for use.
 //
@@ -101,7 +108,7 @@ func (s *Stream) postIn(sess *session, l *listener, isStanza bool, call func(ctx
 	case queueOverflow:
 		s.full.add(l.queue)
 		stanzas, bytes, current := l.queue.load()
-		s.failCurrent(&SlowDelegateError{Delegate: current, Stanzas: stanzas, Bytes: bytes})
+		s.Fail(&SlowDelegateError{Delegate: current, Stanzas: stanzas, Bytes: bytes})
 	}
 }
 

@@ -336,10 +336,3 @@ func (s *Stream) receivedError(el *etree.Element) *StreamError {
 	}
 	return e
 }
-
-// failCurrent ends the connection that there is.
-func (s *Stream) failCurrent(err error) {
-	if c := s.current(); c != nil {
-		c.end(err)
-	}
-}

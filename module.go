@@ -62,6 +62,9 @@ func (b *ModuleBase) Attach(s *Stream, self Module, setup func() error) error {
 		}
 	}
 	s.modules.add(self)
+	for _, w := range s.watches.all() {
+		w.activated(self)
+	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Module; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidRegisterModule(ctx, s, self) })
@@ -100,6 +103,9 @@ func (b *ModuleBase) Deactivate() {
 	if s == nil || !s.modules.remove(self) {
 		return
 	}
+	for _, w := range s.watches.all() {
+		w.deactivated(self)
+	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Module; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.WillUnregisterModule(ctx, s, self) })
@@ -134,4 +140,51 @@ func ModuleOf[T any](s *Stream) (m T, ok bool) {
 		}
 	}
 	return m, false
+}
+
+// AutoDelegate calls attach for every module of type T that is active now or becomes so later, each with its own
+// function to undo it, which runs when the module is deactivated or stop is called. attach may return nil.
+// It is how an application listens to modules that others activate.
+func AutoDelegate[T any](s *Stream, attach func(m T) (detach func())) (stop func()) {
+	w := &moduleWatch{attach: func(m Module) func() {
+		if t, ok := m.(T); ok {
+			return attach(t)
+		}
+		return nil
+	}, attached: make(map[Module]func())}
+	s.watches.add(w)
+	for _, m := range s.modules.all() {
+		w.activated(m)
+	}
+	return func() {
+		s.watches.remove(w)
+		for _, m := range s.modules.all() {
+			w.deactivated(m)
+		}
+	}
+}
+
+// moduleWatch is one AutoDelegate.
+type moduleWatch struct {
+	attach   func(Module) func()
+	mu       sync.Mutex
+	attached map[Module]func()
+}
+
+func (w *moduleWatch) activated(m Module) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, done := w.attached[m]; !done {
+		w.attached[m] = w.attach(m)
+	}
+}
+
+func (w *moduleWatch) deactivated(m Module) {
+	w.mu.Lock()
+	detach := w.attached[m]
+	delete(w.attached, m)
+	w.mu.Unlock()
+	if detach != nil {
+		detach()
+	}
 }

@@ -192,6 +192,9 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if idle {
 		return nil
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if ci.stream != nil {
 		defer ci.stream.waiting()()
 	}

@@ -77,6 +77,7 @@ type Stream struct {
 	delegates    Delegates[Delegate]
 	interceptors list[*Interceptor]
 	modules      list[Module]
+	watches      list[*moduleWatch]
 	handlers     handlers
 	elements     elementNames
 	pending      pendingIQs
@@ -385,6 +386,14 @@ func (s *Stream) Disconnect() {
 	}
 	if c != nil {
 		c.end(nil)
+	}
+}
+
+// Fail ends the connection at once, as if it had been lost for that cause: DidDisconnect is given it.
+// It is for modules that find out that the connection is of no use any more. It does nothing when not connected.
+func (s *Stream) Fail(cause error) {
+	if c := s.current(); c != nil {
+		c.end(cause)
 	}
 }
 

@@ -1,0 +1,15 @@
+// Package modules is the index of the capabilities that can be attached to an [xmpp.Stream].
+//
+// Each is a package of its own: make the module, activate it, before or after logging in.
+//
+//	p := ping.New(ping.Config{})
+//	err := p.Activate(stream)
+//
+//	| package | what it does                                   | specification |
+//	|---------|------------------------------------------------|---------------|
+//	| ping    | asks whether somebody is there, and answers so | XEP-0199      |
+//
+// A module in another repository can do all that these can: see CONTRIBUTING.md.
+//
+// [xmpp.Stream]: https://pkg.go.dev/github.com/go-xmppframework/xmpp#Stream
+package modules
