@@ -136,11 +136,11 @@ func setAttr(e *etree.Element, attrs []etree.Attr, slot int, space, key, val str
 
 // orphan gives the root the index that etree documents for an element without a parent.
 func (d *Decoder) orphan(root *etree.Element) {
-	var p etree.Element
-	p.Child = d.idx[:0]
+	p := &d.foster
+	p.Child = d.fosters[:0]
 	p.AddChild(root)
 	p.RemoveChildAt(0)
-	d.idx[0] = nil
+	d.fosters[0] = nil
 }
 
 // rootNS returns which attribute of the top-level element declares its default namespace, -1 for none,

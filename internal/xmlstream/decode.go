@@ -38,7 +38,9 @@ type Decoder struct {
 	root      string    // the raw name of the stream's root
 	contentNS string    // its default namespace
 	inherited []binding // the prefixes it binds
-	idx       [1]etree.Token
+
+	foster  etree.Element // see orphan
+	fosters [1]etree.Token
 }
 
 // phase is what the Decoder expects next.

@@ -60,11 +60,12 @@ func AppendStandalone(dst []byte, e *etree.Element) ([]byte, error) {
 	return appendRoot(dst, e, "", false)
 }
 
-// encoder is the state of one call. It stays on the stack.
+// encoder is what one call knows about the element it is at. It is passed by value, so that it stays on the stack.
 type encoder struct {
-	contentNS string // "" for an element of its own
-	scope     []declared
-	room      [8]declared
+	contentNS string     // of the stream; "" for an element of its own
+	scope     []declared // the prefixes in scope
+	content   bool       // the default namespace is that of the stream
+	top       bool       // the element is a child of the stream's root
 }
 
 type declared struct{ prefix, uri string }
@@ -73,31 +74,26 @@ func appendRoot(dst []byte, e *etree.Element, contentNS string, stream bool) ([]
 	if e == nil {
 		return dst, &EncodeError{"no element", ErrInvalidName}
 	}
-	var enc encoder
-	enc.contentNS = contentNS
-	enc.scope = enc.room[:0]
+	var room [8]declared
+	enc := encoder{contentNS: contentNS, scope: room[:0], content: stream, top: stream}
 	if stream {
 		enc.scope = append(enc.scope, declared{"stream", nsStreams})
 	}
-	out, err := enc.element(dst, e, stream, stream)
+	out, err := enc.appendElement(dst, e)
 	if err != nil {
 		return dst, err
 	}
 	return out, nil
 }
 
-// element appends e. content says that the default namespace around it is that of the stream, top that it is a child of the root.
-func (enc *encoder) element(dst []byte, e *etree.Element, content, top bool) ([]byte, error) {
-	if !isNCName(e.Tag) || e.Space != "" && !isNCName(e.Space) {
-		return dst, badName("element ", e.Space, e.Tag)
-	}
-	outer := len(enc.scope)
+// appendElement appends e, with its own copy of enc. On an error what it returns holds part of e.
+func (enc encoder) appendElement(dst []byte, e *etree.Element) ([]byte, error) {
 	named := e.Space != ""
 	for i := range e.Attr {
 		a := &e.Attr[i]
 		if a.Space == "" {
 			if a.Key == "xmlns" {
-				content = content && (a.Value == nsClient || a.Value == enc.contentNS)
+				enc.content = enc.content && (a.Value == nsClient || a.Value == enc.contentNS)
 			}
 			continue
 		}
@@ -114,47 +110,27 @@ func (enc *encoder) element(dst []byte, e *etree.Element, content, top bool) ([]
 			return dst, err
 		}
 	}
+	if !isNCName(e.Tag) || e.Space != "" && !isNCName(e.Space) {
+		return dst, badName("element ", e.Space, e.Tag)
+	}
 	dst = append(dst, '<')
 	dst = appendName(dst, e.Space, e.Tag)
-	for i := range e.Attr {
-		a := &e.Attr[i]
-		if !isNCName(a.Key) || a.Space != "" && !isNCName(a.Space) || twin(e.Attr[:i], a) {
-			return dst, badName("attribute ", a.Space, a.Key)
-		}
-		value := a.Value
-		if a.Space == "" && a.Key == "xmlns" {
-			if reserved(value) {
-				return dst, &EncodeError{"a reserved namespace", ErrInvalidName}
-			}
-			if content {
-				if top {
-					continue
-				}
-				value = enc.contentNS
-			}
-		}
-		dst = append(dst, ' ')
-		dst = appendName(dst, a.Space, a.Key)
-		dst = append(dst, '=', '\'')
-		var ok bool
-		if dst, ok = appendEscaped(dst, value, &attrEscape); !ok {
-			return dst, &EncodeError{"in the value of " + quoted(a.FullKey()), ErrInvalidXMLChar}
-		}
-		dst = append(dst, '\'')
+	dst, err := enc.appendAttrs(dst, e)
+	if err != nil {
+		return dst, err
 	}
 	if len(e.Child) == 0 {
-		enc.scope = enc.scope[:outer]
 		return append(dst, '/', '>'), nil
 	}
 	dst = append(dst, '>')
+	enc.top = false
 	for _, t := range e.Child {
 		switch t := t.(type) {
 		case *etree.Element:
 			if t == nil {
 				return dst, &EncodeError{"no element", ErrInvalidName}
 			}
-			var err error
-			if dst, err = enc.element(dst, t, content, false); err != nil {
+			if dst, err = enc.appendElement(dst, t); err != nil {
 				return dst, err
 			}
 		case *etree.CharData:
@@ -169,10 +145,47 @@ func (enc *encoder) element(dst []byte, e *etree.Element, content, top bool) ([]
 			return dst, &EncodeError{"a comment, processing instruction or directive in " + quoted(e.FullTag()), ErrRestrictedXML}
 		}
 	}
-	enc.scope = enc.scope[:outer]
 	dst = append(dst, '<', '/')
 	dst = appendName(dst, e.Space, e.Tag)
 	return append(dst, '>'), nil
+}
+
+// appendAttrs appends the attributes of e.
+func (enc *encoder) appendAttrs(dst []byte, e *etree.Element) ([]byte, error) {
+	var seen uint64 // one bit for each attribute, by its name's length and last byte
+	for i := range e.Attr {
+		a := &e.Attr[i]
+		value := a.Value
+		if !isNCName(a.Key) || a.Space != "" && !isNCName(a.Space) {
+			return dst, badName("attribute ", a.Space, a.Key)
+		}
+		n := len(a.Key)
+		bit := uint64(1) << ((uint(a.Key[n-1]) + uint(n)*7) & 63)
+		if seen&bit != 0 && twin(e.Attr[:i], a) {
+			return dst, badName("twice the attribute ", a.Space, a.Key)
+		}
+		seen |= bit
+		if n == 5 && a.Key == "xmlns" && a.Space == "" {
+			if reserved(value) {
+				return dst, &EncodeError{"a reserved namespace", ErrInvalidName}
+			}
+			if enc.content {
+				if enc.top {
+					continue
+				}
+				value = enc.contentNS
+			}
+		}
+		dst = append(dst, ' ')
+		dst = appendName(dst, a.Space, a.Key)
+		dst = append(dst, '=', '\'')
+		var ok bool
+		if dst, ok = appendEscaped(dst, value, &attrEscape); !ok {
+			return dst, &EncodeError{"in the value of " + quoted(a.FullKey()), ErrInvalidXMLChar}
+		}
+		dst = append(dst, '\'')
+	}
+	return dst, nil
 }
 
 func appendName(dst []byte, space, local string) []byte {

@@ -1,6 +1,9 @@
 package xmlstream
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // escapes says what to do with each byte: 0 nothing, escIllegal and escWide as below,
 // anything else is an index into escapeText.
@@ -41,9 +44,45 @@ var (
 	attrEscape = makeEscapes("&<>\"'\t\n\r")
 )
 
+// Bytes that occur together in one test: '&' and the apostrophe, '<' and '>' differ in one bit.
+const (
+	ampApos   = ones * '&'
+	angles    = ones * '<'
+	quotation = ones * '"'
+)
+
+// special looks at eight bytes. Its high bits are set if one of them is below U+0020, above U+007F
+// or must be escaped somewhere.
+func special(x uint64) uint64 {
+	return x | (x - ones*0x20) | ((x^ampApos)&^ones - ones) | ((x^angles)&^(ones*2) - ones) | ((x ^ quotation) - ones)
+}
+
 // appendEscaped appends s as text or attribute value. It reports false, with part of s appended,
 // if s is not UTF-8 or holds a character that XML cannot carry.
 func appendEscaped(dst []byte, s string, t *escapes) ([]byte, bool) {
+	n := len(dst)
+	dst = append(dst, s...)
+	b := dst[n:]
+	var found uint64
+	if len(b) >= 8 {
+		for i := 0; i+8 < len(b); i += 8 {
+			found |= special(binary.LittleEndian.Uint64(b[i:]))
+		}
+		found |= special(binary.LittleEndian.Uint64(b[len(b)-8:]))
+		found &= highs
+	} else {
+		for _, c := range b {
+			found |= uint64(t[c])
+		}
+	}
+	if found == 0 {
+		return dst, true
+	}
+	return appendSpecial(dst[:n], s, t)
+}
+
+// appendSpecial is appendEscaped for what is not plain ASCII.
+func appendSpecial(dst []byte, s string, t *escapes) ([]byte, bool) {
 	last, wide := 0, false
 	for i := 0; i < len(s); i++ {
 		k := t[s[i]]

@@ -99,15 +99,11 @@ func scanQName(b []byte, i int) (end, colon int) {
 
 // isNCName reports whether s is an NCName.
 func isNCName(s string) bool {
-	if s == "" || class[s[0]]&cStart == 0 && s[0] < utf8.RuneSelf {
-		return false
+	all := uint8(cName)
+	for i := range len(s) {
+		all &= class[s[i]]
 	}
-	for i := 0; i < len(s); i++ {
-		if class[s[i]]&cName == 0 {
-			return isWideNCName(s)
-		}
-	}
-	return true
+	return s != "" && (all != 0 && class[s[0]]&cStart != 0 || isWideNCName(s))
 }
 
 // isWideNCName is isNCName for names that are not all ASCII name characters.
@@ -115,7 +111,7 @@ func isWideNCName(s string) bool {
 	for i, r := range s {
 		switch {
 		case r < utf8.RuneSelf:
-			if class[r]&cName == 0 {
+			if class[r]&cName == 0 || i == 0 && class[r]&cStart == 0 {
 				return false
 			}
 		case unicode.Is(nameStart, r):
