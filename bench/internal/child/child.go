@@ -19,11 +19,11 @@ import (
 	"runtime"
 	"runtime/pprof"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/go-xmppframework/xmpp/bench/internal/clients"
 	"github.com/go-xmppframework/xmpp/bench/internal/lean"
+	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 )
 
 // The roles of a child.
@@ -42,7 +42,7 @@ type Spec struct {
 	To      string   // sender: the receiver's full address
 	N       int      // messages, or streams
 	Tag     string   // in front of every body
-	Profile string   // file for a CPU profile of the time between go and the result; empty: none
+	Profile string   // file for a CPU profile of the time between go and the result, idle: for a heap profile; empty: none
 }
 
 // limit bounds the life of every child.
@@ -77,21 +77,22 @@ func (s Spec) send(ctx context.Context, l clients.Library) error {
 	if err != nil {
 		return err
 	}
+	messages := clients.Messages(s.N, func(i int) string { return lean.Body(s.Tag, i) })
 	in := bufio.NewScanner(os.Stdin)
 	say("ready")
 	if err := await(in, "go"); err != nil {
 		return err
 	}
 	defer s.profile()()
-	start, cpu := time.Now(), processorTime()
-	if err := c.Send(ctx, s.To, s.N, func(i int) string { return lean.Body(s.Tag, i) }); err != nil {
+	start, cpu := time.Now(), micro.CPU()
+	if err := c.Send(ctx, s.To, messages); err != nil {
 		return err
 	}
 	// The library may still be writing: its time counts until the other side has everything.
 	if err := await(in, "stop"); err != nil {
 		return err
 	}
-	say("result", start.UnixNano(), processorTime()-cpu)
+	say("result", start.UnixNano(), (micro.CPU() - cpu).Microseconds())
 	return c.Close()
 }
 
@@ -107,13 +108,13 @@ func (s Spec) receive(ctx context.Context, l clients.Library) error {
 		return err
 	}
 	stop := s.profile()
-	cpu := processorTime()
+	cpu := micro.CPU()
 	select {
 	case <-inbox.Full():
 	case <-ctx.Done():
 		return fmt.Errorf("%d of %d messages missing: %w", inbox.Left(), s.N, ctx.Err())
 	}
-	say("result", time.Now().UnixNano(), processorTime()-cpu)
+	say("result", time.Now().UnixNano(), (micro.CPU() - cpu).Microseconds())
 	stop()
 	if err := await(in, "stop"); err != nil {
 		return err
@@ -122,6 +123,9 @@ func (s Spec) receive(ctx context.Context, l clients.Library) error {
 }
 
 func (s Spec) idle(ctx context.Context, l clients.Library) error {
+	if s.Profile != "" {
+		runtime.MemProfileRate = 512
+	}
 	before, routines := memory(), runtime.NumGoroutine()
 	open := make([]clients.Client, s.N)
 	errs := make(chan error, s.N)
@@ -156,6 +160,7 @@ func (s Spec) idle(ctx context.Context, l clients.Library) error {
 	say("ready")
 	say("result", runtime.NumGoroutine()-routines,
 		int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(after.StackInuse)-int64(before.StackInuse))
+	s.heapProfile()
 	runtime.KeepAlive(open)
 	// The process ends with its streams: closing thousands in order is not what is measured.
 	return nil
@@ -170,15 +175,6 @@ func memory() runtime.MemStats {
 	return m
 }
 
-// processorTime returns the microseconds this process has used, user and system.
-func processorTime() int64 {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0
-	}
-	return (r.Utime.Nano() + r.Stime.Nano()) / 1000
-}
-
 // profile starts the CPU profile, where one is wanted, and returns what ends it.
 func (s Spec) profile() func() {
 	if s.Profile == "" {
@@ -190,6 +186,17 @@ func (s Spec) profile() func() {
 	}
 	return func() {
 		pprof.StopCPUProfile()
+		f.Close()
+	}
+}
+
+// heapProfile writes what the streams hold, where a profile is wanted.
+func (s Spec) heapProfile() {
+	if s.Profile == "" {
+		return
+	}
+	if f, err := os.Create(s.Profile); err == nil {
+		pprof.WriteHeapProfile(f)
 		f.Close()
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 )
 
@@ -34,7 +35,13 @@ func (a Account) TLS() (*tls.Config, error) {
 	return &tls.Config{ServerName: a.Domain, RootCAs: pool, MinVersion: tls.VersionTLS13}, nil
 }
 
+// pools keeps what was read, as an application would: it is not a stream's.
+var pools sync.Map
+
 func (a Account) pool() (*x509.CertPool, error) {
+	if pool, ok := pools.Load(a.CAFile); ok {
+		return pool.(*x509.CertPool), nil
+	}
 	pem, err := os.ReadFile(a.CAFile)
 	if err != nil {
 		return nil, err
@@ -43,14 +50,15 @@ func (a Account) pool() (*x509.CertPool, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("no certificate in %s", a.CAFile)
 	}
+	pools.Store(a.CAFile, pool)
 	return pool, nil
 }
 
 // Client is one logged-in session that has sent its presence.
 type Client interface {
-	// Send hands n chat messages to the library, one call each, with body(i) as text
-	// and an origin-id, and returns when the library has taken the last one.
-	Send(ctx context.Context, to string, n int, body func(int) string) error
+	// Send hands chat messages to the library, one call each, with the text and an origin-id that is the message's id,
+	// and returns when the library has taken the last one.
+	Send(ctx context.Context, to string, messages []Message) error
 	// Close ends the session.
 	Close() error
 }
@@ -106,6 +114,16 @@ func (in *Inbox) add(body string) {
 	}
 }
 
-func id(i int) string { return fmt.Sprintf("m%07d", i) }
+// Message is what is the same for every library: the texts are made before the clock starts.
+type Message struct{ ID, Body string }
+
+// Messages makes n messages; body makes the text of each.
+func Messages(n int, body func(int) string) []Message {
+	list := make([]Message, n)
+	for i := range list {
+		list[i] = Message{ID: fmt.Sprintf("m%07d", i), Body: body(i)}
+	}
+	return list
+}
 
 const nsOriginID = "urn:xmpp:sid:0"

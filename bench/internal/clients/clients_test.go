@@ -45,7 +45,8 @@ func TestSend(t *testing.T) {
 			s := start(t)
 			s.Count(few)
 			c := login(ctx, t, l, s, lean.UserSink, nil)
-			err := c.Send(ctx, "romeo@"+lean.Domain+"/orchard", few, func(i int) string { return lean.Body("tag", i) })
+			err := c.Send(ctx, "romeo@"+lean.Domain+"/orchard",
+				Messages(few, func(i int) string { return lean.Body("tag", i) }))
 			if err != nil {
 				t.Fatal(err)
 			}

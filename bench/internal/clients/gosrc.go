@@ -52,9 +52,9 @@ func loginGosrc(_ context.Context, a Account, in *Inbox) (Client, error) {
 	return gosrcClient{c}, nil
 }
 
-func (c gosrcClient) Send(_ context.Context, to string, n int, body func(int) string) error {
-	for i := range n {
-		if err := c.client.Send(gosrcMessage(to, id(i), body(i))); err != nil {
+func (c gosrcClient) Send(_ context.Context, to string, messages []Message) error {
+	for _, v := range messages {
+		if err := c.client.Send(gosrcMessage(to, v.ID, v.Body)); err != nil {
 			return err
 		}
 	}

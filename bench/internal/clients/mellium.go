@@ -75,13 +75,13 @@ func loginMellium(ctx context.Context, a Account, in *Inbox) (Client, error) {
 	return c, nil
 }
 
-func (c *melliumClient) Send(ctx context.Context, to string, n int, body func(int) string) error {
+func (c *melliumClient) Send(ctx context.Context, to string, messages []Message) error {
 	j, err := jid.Parse(to)
 	if err != nil {
 		return err
 	}
-	for i := range n {
-		if err := c.session.Send(ctx, melliumTokens(j, id(i), body(i))); err != nil {
+	for _, v := range messages {
+		if err := c.session.Send(ctx, melliumTokens(j, v.ID, v.Body)); err != nil {
 			return err
 		}
 	}

@@ -44,15 +44,15 @@ func loginOurs(ctx context.Context, a Account, in *Inbox) (Client, error) {
 	return oursClient{s}, nil
 }
 
-func (c oursClient) Send(ctx context.Context, to string, n int, body func(int) string) error {
+func (c oursClient) Send(ctx context.Context, to string, messages []Message) error {
 	j, err := xmpp.ParseJID(to)
 	if err != nil {
 		return err
 	}
-	for i := range n {
-		m := stanza.NewMessage(stanza.Chat, j, body(i))
-		m.SetID(id(i))
-		m.C("origin-id", nsOriginID).A("id", id(i))
+	for _, v := range messages {
+		m := stanza.NewMessage(stanza.Chat, j, v.Body)
+		m.SetID(v.ID)
+		m.C("origin-id", nsOriginID).A("id", v.ID)
 		if err := c.stream.Send(ctx, m); err != nil {
 			return err
 		}

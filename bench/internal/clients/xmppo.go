@@ -43,9 +43,9 @@ func loginXmppo(_ context.Context, a Account, in *Inbox) (Client, error) {
 	return xmppoClient{c}, nil
 }
 
-func (c xmppoClient) Send(_ context.Context, to string, n int, body func(int) string) error {
-	for i := range n {
-		if _, err := c.client.Send(goxmpp.Chat{Remote: to, Type: "chat", Text: body(i)}); err != nil {
+func (c xmppoClient) Send(_ context.Context, to string, messages []Message) error {
+	for _, v := range messages {
+		if _, err := c.client.Send(goxmpp.Chat{Remote: to, Type: "chat", Text: v.Body}); err != nil {
 			return err
 		}
 	}

@@ -65,7 +65,8 @@ func (b *Bench) idle(ctx context.Context, server string, a clients.Account, user
 func (b *Bench) idleOne(ctx context.Context, c contender, a clients.Account, users []string, n int, row *IdleRow) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	p, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Idle, Account: a, Users: users, N: n}, b.Tools)
+	p, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Idle, Account: a, Users: users, N: n,
+		Profile: b.profileOf(c, fmt.Sprintf("idle%d", n))}, b.Tools)
 	if err != nil {
 		return err
 	}

@@ -106,3 +106,17 @@ var (
 	melliumServer = mjid.MustParse("example.net")
 	melliumUser   = mjid.MustParse("romeo@example.net/desktop.7Tf2")
 )
+
+// melliumSession returns a session that is ready and swallows what it sends.
+func melliumSession() *xmpp.Session {
+	negotiate := func(_ context.Context, in, out *mstream.Info, _ *xmpp.Session, _ any) (xmpp.SessionState, io.ReadWriter, any, error) {
+		in.XMLNS, out.XMLNS = mstanza.NSClient, mstanza.NSClient
+		return xmpp.Ready, nil, nil, nil
+	}
+	s, err := xmpp.NewSession(context.Background(), melliumServer, melliumUser,
+		readWriter{bytes.NewReader(nil), io.Discard}, 0, negotiate)
+	if err != nil {
+		panic(err) // nothing in the negotiation can fail
+	}
+	return s
+}

