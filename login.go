@@ -134,6 +134,7 @@ type login struct {
 	creds     Credentials
 	step      string
 	mechanism string
+	binding   string // the channel binding type in use
 	refused   bool // by the server, or before anything was sent: the connection is as it was
 }
 
@@ -156,7 +157,7 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 	if err := l.session(ctx); err != nil {
 		return nil, err
 	}
-	return old, l.s.loggedIn(l.c, l.mechanism)
+	return old, l.s.loggedIn(l)
 }
 
 // sasl runs the SASL profile of RFC 6120 section 6.
@@ -181,7 +182,7 @@ func (l *login) sasl(ctx context.Context) error {
 		return err
 	}
 	for i, choice := range choices {
-		l.mechanism = choice.Mechanism.Name
+		l.mechanism, l.binding = choice.Mechanism.Name, choice.BindingType
 		err = l.try(ctx, choice, sasl.Params{
 			Credentials: l.creds.SASL(s.cfg.JID), Binding: binding, BindingType: choice.BindingType,
 			ServerOffersPlus: choice.ServerOffersPlus, Offer: &offer, Keys: &s.keys,
@@ -355,15 +356,15 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session)
 }
 
 // loggedIn completes a login.
-func (s *Stream) loggedIn(c *conn, mechanism string) error {
+func (s *Stream) loggedIn(l *login) error {
 	s.mu.Lock()
-	if s.conn != c {
+	if s.conn != l.c {
 		s.mu.Unlock()
-		return c.lostError()
+		return l.c.lostError()
 	}
-	s.state, s.authDate = StateConnected, time.Now()
-	if sasl.Rank(mechanism) > sasl.Rank(s.strongest) {
-		s.strongest = mechanism
+	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
+	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
+		s.strongest = l.mechanism
 	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Auth; d != nil {
@@ -371,7 +372,7 @@ func (s *Stream) loggedIn(c *conn, mechanism string) error {
 		}
 	}
 	s.mu.Unlock()
-	s.startKeepAlive(c)
+	s.startKeepAlive(l.c)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -102,6 +101,8 @@ type Stream struct {
 	cause      error         // why it ended
 	serverJID  JID
 	hadSession bool
+	mechanism  string // of the login, with its channel binding
+	binding    string
 	strongest  string // the strongest mechanism that has logged in
 	keepAlive  time.Duration
 	presence   *stanza.Presence
@@ -159,22 +160,6 @@ func (s *Stream) AuthenticationDate() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.authDate
-}
-
-// IsSecure reports whether the connection is encrypted.
-func (s *Stream) IsSecure() bool {
-	_, ok := s.ConnectionState()
-	return ok
-}
-
-// ConnectionState describes the TLS connection; ok is false when there is none.
-func (s *Stream) ConnectionState() (state tls.ConnectionState, ok bool) {
-	if c := s.current(); c != nil {
-		if tc := c.tls.Load(); tc != nil {
-			return tc.ConnectionState(), true
-		}
-	}
-	return state, false
 }
 
 // MyJID is the own address: the full one that the server gave, or Config.JID before that.
