@@ -40,7 +40,7 @@ func newPlayer(srv *Server, timeout time.Duration, src source) *player {
 
 func (p *player) play(sc *Script) error {
 	for _, st := range sc.steps {
-		sc.setLine(st.line)
+		sc.setStep(st)
 		if err := p.step(st); err != nil {
 			return err
 		}

@@ -20,8 +20,9 @@ type Script struct {
 	// OnError is called once with the first deviation, on the server's goroutine. If nil, see [Script.Err].
 	OnError func(error)
 
-	steps []step
-	done  chan struct{}
+	steps                  []step
+	started, settled, done chan struct{}
+	settle                 func() // closes settled, once
 
 	mu       sync.Mutex
 	err      error
@@ -72,7 +73,8 @@ var actions = map[string]string{
 //
 // After the last line the client may only close its stream.
 func ParseScript(transcript string) (*Script, error) {
-	s := &Script{done: make(chan struct{})}
+	s := &Script{started: make(chan struct{}), settled: make(chan struct{}), done: make(chan struct{})}
+	s.settle = sync.OnceFunc(func() { close(s.settled) })
 	for i, line := range strings.Split(transcript, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -177,6 +179,12 @@ func (s *Script) Err() error {
 	return s.err
 }
 
+// Started is closed when a client has connected.
+func (s *Script) Started() <-chan struct{} { return s.started }
+
+// Settled is closed when the script is done, or has come to S!stall or C!rest, which last as long as the connection.
+func (s *Script) Settled() <-chan struct{} { return s.settled }
+
 func (s *Script) timeout() time.Duration {
 	if s.Timeout == 0 {
 		return DefaultTimeout
@@ -184,10 +192,13 @@ func (s *Script) timeout() time.Duration {
 	return s.Timeout
 }
 
-func (s *Script) setLine(line int) {
+func (s *Script) setStep(st step) {
 	s.mu.Lock()
-	s.at = line
+	s.at = st.line
 	s.mu.Unlock()
+	if st.verb == "S!stall" || st.verb == "C!rest" {
+		s.settle()
+	}
 }
 
 // finish ends the script; only the first error counts, and it may come after the last step.
@@ -202,6 +213,7 @@ func (s *Script) finish(err error) {
 	}
 	if !s.finished {
 		s.finished = true
+		s.settle()
 		close(s.done)
 	}
 	s.mu.Unlock()
@@ -221,6 +233,7 @@ func (s *Server) AddScripts(only bool, scripts ...*Script) {
 
 // runScript plays a script on a new connection.
 func (s *Session) runScript(sc *Script) {
+	close(sc.started)
 	err := s.start()
 	if err != nil {
 		err = fmt.Errorf("the client connected and sent nothing: %s", describe(err))

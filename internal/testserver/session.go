@@ -34,6 +34,9 @@ func (s *Session) JID() jid.JID { return s.jid }
 // Send queues an element for this client, as it is.
 func (s *Session) Send(e *etree.Element) error { return s.link.send(e) }
 
+// SendRaw queues bytes for this client, as they are.
+func (s *Session) SendRaw(b []byte) error { return s.sendRaw(b) }
+
 // run serves the connection until its end.
 func (s *Session) run() {
 	err := s.start()
