@@ -38,8 +38,9 @@ func TestDialOrder(t *testing.T) {
 			dialed: everything, at: []time.Duration{0, 250 * ms, 500 * ms, 750 * ms, 1000 * ms}, want: v6c, took: time.Second},
 		{name: "IPv4 first, then alternating", addrs: all, v4: true, net: fakeNet{blackhole: everything[:4]},
 			dialed: []string{v4a, v6a, v4b, v6b, v6c}, at: []time.Duration{0, 250 * ms, 500 * ms, 750 * ms, 1000 * ms}, want: v6c, took: time.Second},
-		{name: "a refusal does not wait", addrs: all, net: fakeNet{refuse: []string{v6a, v4a, v6b}},
-			dialed: everything[:4], at: []time.Duration{0, 0, 0, 0}, want: v4b},
+		// AAAA comes second, so that both families are known when the first attempt starts.
+		{name: "a refusal does not wait", addrs: all, r: fakeResolver{ipDelay: map[string]time.Duration{"ip6": 10 * ms}}, net: fakeNet{refuse: []string{v6a, v4a, v6b}},
+			dialed: everything[:4], at: []time.Duration{0, 0, 0, 0}, want: v4b, took: 10 * ms},
 		{name: "a slow first one may still win", addrs: all, net: fakeNet{delay: map[string]time.Duration{v6a: 400 * ms}, blackhole: []string{v4a}},
 			dialed: []string{v6a, v4a}, at: []time.Duration{0, 250 * ms}, want: v6a, took: 400 * ms},
 		{name: "AAAA is late, within the resolution delay", addrs: all, r: fakeResolver{ipDelay: map[string]time.Duration{"ip6": 40 * ms}},
