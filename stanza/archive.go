@@ -3,6 +3,7 @@ package stanza
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/beevik/etree"
 )
@@ -25,7 +26,7 @@ func Parse(xml string) (Stanza, error) {
 
 // ParseElement makes an element of XML text, within the limits that [Parse] names.
 // Comments, processing instructions and document types are refused, as on a stream,
-// and so are prefixes that are not declared and attributes that are there twice.
+// and so are prefixes that are not declared, names with more colons than one, and attributes that are there twice.
 func ParseElement(xml string) (*etree.Element, error) {
 	doc := etree.NewDocument()
 	doc.ReadSettings.PreserveDuplicateAttrs = true
@@ -58,6 +59,9 @@ func ParseElement(xml string) (*etree.Element, error) {
 }
 
 func checkTree(e *etree.Element) error {
+	if !local(e.Tag) {
+		return fmt.Errorf("%w: name %s", ErrXML, printable(e.FullTag(), 128))
+	}
 	if e.Space != "" {
 		if _, ok := PrefixNamespace(e, e.Space); !ok || e.Space == "xmlns" {
 			return fmt.Errorf("%w: prefix %s", ErrXML, printable(e.Space, 128))
@@ -65,6 +69,9 @@ func checkTree(e *etree.Element) error {
 	}
 	for i := range e.Attr {
 		a := &e.Attr[i]
+		if !local(a.Key) {
+			return fmt.Errorf("%w: name %s", ErrXML, printable(a.FullKey(), 128))
+		}
 		if _, ok := PrefixNamespace(e, a.Space); !ok && a.Space != "" {
 			return fmt.Errorf("%w: prefix %s", ErrXML, printable(a.Space, 128))
 		}
@@ -87,3 +94,6 @@ func checkTree(e *etree.Element) error {
 	}
 	return nil
 }
+
+// local reports whether s can be the part of a name behind its prefix.
+func local(s string) bool { return s != "" && !strings.Contains(s, ":") }

@@ -13,13 +13,12 @@ import (
 func ParseInt[T Integer](s string) (n T, ok bool) {
 	s = trimSpace(s)
 	if T(0)-1 > 0 { // unsigned
-		neg := strings.HasPrefix(s, "-")
 		u, err := strconv.ParseUint(strings.TrimPrefix(s, "+"), 10, 64)
 		switch {
-		case neg:
+		case strings.HasPrefix(s, "-"):
 			i, err := strconv.ParseInt(s, 10, 64)
 			return 0, err == nil && i == 0 // "-0"
-		case err != nil && !errors.Is(err, strconv.ErrRange) || strings.HasPrefix(s, "+-"):
+		case err != nil && !errors.Is(err, strconv.ErrRange):
 			return 0, false
 		case err != nil || uint64(T(u)) != u:
 			return T(0) - 1, false

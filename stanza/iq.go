@@ -57,11 +57,11 @@ func (iq *IQ) RequiresResponse() bool {
 	return t == Get || t == Set
 }
 
-// Payload returns the first child element that is not the error of an answer, in any namespace, or nil.
-// The element is part of the stanza.
+// Payload returns the first child element that is in a namespace and is not the error of an answer, or nil.
+// Whose element it is must be looked at: see [Is]. It is part of the stanza, not a copy.
 func (iq *IQ) Payload() *etree.Element {
 	for c := range iq.Children() {
-		if !Is(c, "error", NSClient) {
+		if ns := Namespace(c); ns != "" && (c.Tag != "error" || ns != NSClient) {
 			return c
 		}
 	}

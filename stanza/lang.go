@@ -97,5 +97,5 @@ func addText(e *etree.Element, name, lang, text string) {
 	if lang != "" {
 		c.CreateAttr("xml:lang", lang)
 	}
-	c.CreateText(text)
+	SetText(c, text)
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package stanza_test
+
+const raceEnabled = false
