@@ -141,7 +141,6 @@ type Credentials interface {
 
 type passwordCredentials struct {
 	password func(context.Context) ([]byte, error)
-	username string
 	mechs    []sasl.Mechanism
 }
 
