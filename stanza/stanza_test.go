@@ -112,13 +112,13 @@ func testNewIQ(t *testing.T) {
 		if len(id) != 22 {
 			t.Fatalf("id %q is not of 22 letters", id)
 		}
-		for i := range 22 - 8 {
-			if part := id[i : i+8]; seen[part] {
+		for i := range 22 - 10 {
+			if part := id[i : i+10]; seen[part] {
 				t.Fatalf("id %q repeats %s", id, part)
 			}
 		}
-		for i := range 22 - 8 {
-			seen[id[i:i+8]] = true
+		for i := range 22 - 10 {
+			seen[id[i:i+10]] = true
 		}
 	}
 }
