@@ -1,11 +1,8 @@
 package sasl
 
 import (
-	"bytes"
 	"crypto/pbkdf2"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"strings"
 	"testing"
 )
@@ -28,15 +25,16 @@ func FuzzSCRAM(f *testing.F) {
 			f.Add(mech, seed)
 		}
 	}
-	secret := make([]byte, 16)
-	rand.Read(secret)
-	password := hex.EncodeToString(secret)
+	// The same in each run and worker, because the fuzzer repeats what it finds interesting; it never sees the password.
+	const password = "0b6c5f1f2a8e4d3c"
+	const entropy = "eighteen bytes ...."
 	mechs := scramMechanisms()
 
 	f.Fuzz(func(t *testing.T, mech byte, script string) {
 		m := mechs[int(mech)%len(mechs)]
 		p := params("user", password)
 		p.MaxIterations = 5000
+		p.Rand = strings.NewReader(entropy)
 		p.Offer = &Offer{Mechanisms: []string{m.Name}}
 		c := newClient(t, m, p)
 		clientFirst := string(start(t, c))
@@ -55,7 +53,7 @@ func FuzzSCRAM(f *testing.F) {
 				if (response == nil) != (err != nil) {
 					t.Fatalf("response %q with error %v", response, err)
 				}
-				if bytes.Contains(response, secret) || strings.Contains(string(response), password) {
+				if strings.Contains(string(response), password) {
 					t.Fatal("password in a response")
 				}
 				if err == nil && failed {
