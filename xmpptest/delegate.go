@@ -92,7 +92,7 @@ func checkDelegate(known map[string][]callback, typ reflect.Type) []string {
 		}
 		if family := same[i].family; !incomplete[family] {
 			incomplete[family] = true
-			problems = append(problems, fmt.Sprintf("it has %s but not %s of %s, which needs both or all",
+			problems = append(problems, fmt.Sprintf("it has %s but not %s of %s, which wants all of its methods",
 				m.Name, strings.Join(missing(family, typ), " and "), family))
 		}
 	}
