@@ -135,7 +135,7 @@ type login struct {
 	step      string
 	mechanism string
 	binding   string // the channel binding type in use
-	refused   bool // by the server, or before anything was sent: the connection is as it was
+	refused   bool   // by the server, or before anything was sent: the connection is as it was
 }
 
 func (l *login) run(ctx context.Context) (old *session, err error) {
