@@ -153,49 +153,49 @@ func Password(password string) Credentials {
 // PasswordFunc is [Password] with a callback that is asked at each login, on the goroutine of the Authenticate call.
 // The returned bytes are neither kept nor changed. An error ends the login and is returned from it.
 func PasswordFunc(password func(context.Context) ([]byte, error)) Credentials {
-	return passwordCredentials{password: password, mechs: sasl.Default()}
+	return &passwordCredentials{password: password, mechs: sasl.Default()}
 }
 
 // WithUsername makes credentials log in as another user name than the localpart of the account (RFC 6120 section 6.3.8).
 func WithUsername(c Credentials, username string) Credentials {
-	return usernameCredentials{c, username}
+	return &usernameCredentials{c, username}
 }
 
 // Anonymous logs in without an account, by the ANONYMOUS mechanism (RFC 4505). The server chooses the address.
 func Anonymous() Credentials {
-	return passwordCredentials{mechs: []sasl.Mechanism{sasl.Anonymous()}}
+	return &passwordCredentials{mechs: []sasl.Mechanism{sasl.Anonymous()}}
 }
 
 // Mechanisms logs in with mechanisms of one's own choice, strongest first, and the password they may ask for.
 // password may be nil where no mechanism needs it.
 func Mechanisms(password func(context.Context) ([]byte, error), mechs ...sasl.Mechanism) Credentials {
-	return passwordCredentials{password: password, mechs: mechs}
+	return &passwordCredentials{password: password, mechs: mechs}
 }
 
-func (c passwordCredentials) Mechanisms() []sasl.Mechanism { return c.mechs }
+func (c *passwordCredentials) Mechanisms() []sasl.Mechanism { return c.mechs }
 
-func (c passwordCredentials) SASL(account JID) sasl.Credentials {
+func (c *passwordCredentials) SASL(account JID) sasl.Credentials {
 	return sasl.Credentials{Username: account.Local(), Password: c.password}
 }
 
-func (c passwordCredentials) String() string             { return "xmpp.Credentials(hidden)" }
-func (c passwordCredentials) GoString() string           { return c.String() }
-func (c passwordCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+func (c *passwordCredentials) String() string             { return "xmpp.Credentials(hidden)" }
+func (c *passwordCredentials) GoString() string           { return c.String() }
+func (c *passwordCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 type usernameCredentials struct {
 	Credentials
 	username string
 }
 
-func (c usernameCredentials) SASL(account JID) sasl.Credentials {
+func (c *usernameCredentials) SASL(account JID) sasl.Credentials {
 	s := c.Credentials.SASL(account)
 	s.Username = c.username
 	return s
 }
 
-func (c usernameCredentials) String() string             { return "xmpp.Credentials(hidden)" }
-func (c usernameCredentials) GoString() string           { return c.String() }
-func (c usernameCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
+func (c *usernameCredentials) String() string             { return "xmpp.Credentials(hidden)" }
+func (c *usernameCredentials) GoString() string           { return c.String() }
+func (c *usernameCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // withDefaults checks the configuration and fills in the zeros.
 func (c Config) withDefaults() (Config, error) {

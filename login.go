@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -181,13 +182,18 @@ func (l *login) sasl(ctx context.Context) error {
 		l.refused = true
 		return err
 	}
+	s.useCredentials(l.creds)
+	account := l.creds.SASL(s.cfg.JID)
 	for i, choice := range choices {
 		l.mechanism, l.binding = choice.Mechanism.Name, choice.BindingType
 		err = l.try(ctx, choice, sasl.Params{
-			Credentials: l.creds.SASL(s.cfg.JID), Binding: binding, BindingType: choice.BindingType,
+			Credentials: account, Binding: binding, BindingType: choice.BindingType,
 			ServerOffersPlus: choice.ServerOffersPlus, Offer: &offer, Keys: &s.keys,
 		})
 		var ae *AuthError
+		if l.refused {
+			s.keys.Forget(account.Username)
+		}
 		again := l.refused && errors.As(err, &ae) && (ae.Condition == "invalid-mechanism" || ae.Condition == "mechanism-too-weak")
 		if !again || i == len(choices)-1 {
 			return err
@@ -195,6 +201,18 @@ func (l *login) sasl(ctx context.Context) error {
 		l.refused = false
 	}
 	return err
+}
+
+// useCredentials forgets the keys derived from other credentials than these.
+func (s *Stream) useCredentials(creds Credentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !reflect.TypeOf(creds).Comparable() || s.keysOf != creds {
+		s.keys.Wipe()
+	}
+	if s.keysOf = nil; reflect.TypeOf(creds).Comparable() {
+		s.keysOf = creds
+	}
 }
 
 // choose selects the mechanisms, strongest first, and never weaker than what this stream has used before.

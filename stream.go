@@ -101,7 +101,8 @@ type Stream struct {
 	cause      error         // why it ended
 	serverJID  JID
 	hadSession bool
-	mechanism  string // of the login, with its channel binding
+	keysOf     Credentials // what keys were derived from
+	mechanism  string      // of the login, with its channel binding
 	binding    string
 	strongest  string // the strongest mechanism that has logged in
 	keepAlive  time.Duration

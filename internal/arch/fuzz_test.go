@@ -17,7 +17,7 @@ var fuzzTargets = map[string][]string{
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"sasl":               {"FuzzSCRAM"},
-	"stanza":             {"FuzzStanza"},
+	"stanza":             {"FuzzStanza", "FuzzTime"},
 }
 
 func TestFuzzTargets(t *testing.T) {
