@@ -107,7 +107,7 @@ func (p *process) signal(sig syscall.Signal, group bool) {
 
 // exited waits until the process and everything it started is gone.
 func (p *process) exited(limit time.Duration) bool {
-	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(limit); ; time.Sleep(10 * time.Millisecond) {
 		if !p.alive() && len(strays(p.marker)) == 0 {
 			return true
 		}

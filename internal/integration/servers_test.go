@@ -10,7 +10,12 @@ import (
 	"time"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(ownerVar) != "" {
+		own()
+	}
+	os.Exit(Main(m))
+}
 
 func TestIntegrationServers(t *testing.T) {
 	t.Run("login", func(t *testing.T) {

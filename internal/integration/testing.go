@@ -100,7 +100,7 @@ func Shared(t testing.TB, k Kind) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := s.logSizes()
+	before := s.logSize()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.logSince(before))
@@ -191,16 +191,25 @@ func waitForSlot() error {
 		return err
 	}
 	for end := time.Now().Add(slotLimit); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		for i := range n {
-			f, err := lockFile(filepath.Join(CacheDir(), fmt.Sprintf("slot%d.lock", i)), false, false)
-			if err == nil {
-				slot.file = f
-				return nil
-			}
-			if err != os.ErrDeadlineExceeded {
-				return err
-			}
+		f, err := freeSlot(n)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			slot.file = f
+			return nil
 		}
 	}
 	return fmt.Errorf("others hold all %d for %v", n, slotLimit)
+}
+
+// freeSlot takes one of n slots; nil if others hold them all.
+func freeSlot(n int) (*os.File, error) {
+	for i := range n {
+		f, err := lockFile(filepath.Join(CacheDir(), fmt.Sprintf("slot%d.lock", i)), false, false)
+		if err != os.ErrDeadlineExceeded {
+			return f, err
+		}
+	}
+	return nil, nil
 }
