@@ -145,3 +145,5 @@ func chunkCorpus() []string {
 	}
 	return out
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(5, 6)) }

@@ -157,10 +157,8 @@ func (d *Decoder) strayText(data []byte) int {
 	}
 	r, n := utf8.DecodeRune(data)
 	switch {
-	case r == utf8.RuneError && n == 1:
-		d.fail(condNotWellFormed, 0, "bad UTF-8")
-	case data[0] < 0x20:
-		d.fail(condNotWellFormed, 0, "character "+quoted(data[:1]))
+	case r == utf8.RuneError && n == 1, !isXMLChar(r):
+		d.fail(condNotWellFormed, 0, "character or encoding "+quoted(data[:n]))
 	default:
 		d.fail(condBadFormat, 0, "text between stanzas: "+quoted(data[:n]))
 	}

@@ -115,11 +115,12 @@ func (d *Decoder) makeRoom() {
 		// A large stanza is over.
 		d.move(*bufferPool.Get().(*[]byte))
 	case d.end < len(d.buf):
+	case len(d.buf) < busyBuffer:
+		// A read has filled the idle buffer: there is more where that came from.
+		d.move(*bufferPool.Get().(*[]byte))
 	case d.pos >= len(d.buf)/2, d.pos > 0 && len(d.buf) >= d.lim.StanzaBytes:
 		d.end = copy(d.buf, d.buf[d.pos:d.end])
 		d.pos = 0
-	case len(d.buf) < busyBuffer:
-		d.move(*bufferPool.Get().(*[]byte))
 	default:
 		// No more than the limit is ever looked at.
 		d.move(make([]byte, min(2*len(d.buf), max(d.lim.StanzaBytes, len(d.buf)+idleBuffer))))
