@@ -46,6 +46,8 @@ var (
 	ErrNegotiationTimeout = errors.New("xmpp: the server did not answer in time")
 	// ErrWriteTimeout is the cause of a disconnect when the socket took no bytes for Config.WriteTimeout.
 	ErrWriteTimeout = errors.New("xmpp: the connection accepts no data")
+	// ErrWriteOverflow is the cause of a disconnect when more than 16 MiB of answers waited for a server that does not read.
+	ErrWriteOverflow = errors.New("xmpp: the server asks and does not read the answers")
 	// ErrUnexpectedElement is the cause of a disconnect when the server sent something that has no place in that step.
 	ErrUnexpectedElement = errors.New("xmpp: unexpected element")
 	// ErrHandlerExists is returned by [Stream.HandleIQ] when the payload has an owner already.

@@ -16,6 +16,10 @@ import (
 const (
 	writeLimitBytes   = 1 << 20
 	writeLimitStanzas = 1024
+
+	// writeHardBytes bounds what may be queued past the limits by interceptors and by answers of the stream itself,
+	// against a server that asks and does not read.
+	writeHardBytes = 16 << 20
 )
 
 // writer is the one way out of a connection. Stanzas are encoded into a buffer under a lock that is held for
@@ -115,6 +119,10 @@ func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
 	}
 	if w.buf == nil {
 		w.buf = buffers.Get().(*[]byte)
+	}
+	if force && len(*w.buf)+w.inFlight > writeHardBytes {
+		w.c.end(ErrWriteOverflow)
+		return w.c.lostError()
 	}
 	start := len(*w.buf)
 	b, err := xmlstream.AppendElement(*w.buf, o.el, stanza.NSClient)
