@@ -31,6 +31,7 @@ type conn struct {
 	header   atomic.Pointer[etree.Element]
 	features atomic.Pointer[etree.Element]
 	maxBytes atomic.Int64 // the largest stanza the server takes (XEP-0478), 0 if it did not say
+	maxIdle  atomic.Int64 // nanoseconds of silence after which the server ends the stream, 0 if it did not say
 
 	// While the stream is negotiated, elements go to whoever negotiates, and the reader waits to be told what comes next.
 	negotiating atomic.Bool
@@ -109,9 +110,7 @@ func (c *conn) lastReceived() time.Time { return time.Unix(0, c.lastRead.Load())
 func (c *conn) run() {
 	defer func() {
 		c.end(nil)
-		if c.timer != nil {
-			c.timer.Stop()
-		}
+		c.s.stopKeepAlive(c)
 		c.w.stop(c.cause)
 		c.s.connEnded(c)
 		close(c.readDone)
@@ -315,8 +314,10 @@ func (s *Stream) startKeepAlive(c *conn) {
 		c.timer.Stop()
 	}
 	tick := s.keepAlive / 4
-	if wt := s.cfg.WriteTimeout; wt > 0 && (s.keepAlive < 0 || wt/4 < tick) {
-		tick = wt / 4
+	for _, d := range []time.Duration{s.cfg.WriteTimeout / 4, time.Duration(c.maxIdle.Load()) / 4} {
+		if d > 0 && (tick <= 0 || d < tick) {
+			tick = d
+		}
 	}
 	if tick <= 0 {
 		return
@@ -334,6 +335,14 @@ func (s *Stream) startKeepAlive(c *conn) {
 	})
 }
 
+func (s *Stream) stopKeepAlive(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
 func (c *conn) checkAlive(interval time.Duration, now time.Time) {
 	s := c.s
 	if since := c.w.writingSince.Load(); since != 0 {
@@ -343,8 +352,11 @@ func (c *conn) checkAlive(interval time.Duration, now time.Time) {
 		}
 		return
 	}
-	last := max(c.lastRead.Load(), c.w.lastWrite.Load())
-	if interval > 0 && now.UnixNano()-last >= int64(interval) {
+	written := c.w.lastWrite.Load()
+	last := max(c.lastRead.Load(), written)
+	// A server that ends idle streams looks at what it receives only.
+	maxIdle := c.maxIdle.Load()
+	if interval > 0 && now.UnixNano()-last >= int64(interval) || maxIdle > 0 && now.UnixNano()-written >= maxIdle/2 {
 		c.w.raw([]byte{s.cfg.KeepAliveCharacter}, false)
 	}
 }

@@ -155,9 +155,9 @@ func (s *Stream) connect(ctx context.Context) (*conn, error) {
 			return nil, failed
 		}
 	}
-	for _, t := range targets {
+	for i, t := range targets {
 		addr := net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
-		c, step, err := s.open(ctx, t, addr, domain)
+		c, step, err := s.openInShare(ctx, len(targets)-i, t, addr, domain)
 		if err == nil {
 			return c, nil
 		}
@@ -168,6 +168,17 @@ func (s *Stream) connect(ctx context.Context) (*conn, error) {
 		}
 	}
 	return nil, failed
+}
+
+// openInShare is open within a fair share of the time that is left for that many servers:
+// one that takes the connection and then says nothing must not keep the others from their turn.
+func (s *Stream) openInShare(ctx context.Context, servers int, t transport.Target, addr, domain string) (_ *conn, step string, err error) {
+	if end, ok := ctx.Deadline(); ok && servers > 1 {
+		share, cancel := context.WithTimeoutCause(ctx, time.Until(end)/time.Duration(servers), ErrNegotiationTimeout)
+		defer cancel()
+		ctx = share
+	}
+	return s.open(ctx, t, addr, domain)
 }
 
 // open connects to one server and negotiates up to the features after TLS. step tells what failed.
@@ -280,7 +291,11 @@ func (c *conn) openStream(ctx context.Context, restart bool) error {
 	}
 	c.header.Store(el)
 	if v := stanza.AttrFloat(el, "version", 0); v < 1 {
-		return fmt.Errorf("%w: a server older than XMPP 1.0", ErrUnsupported)
+		err := fmt.Errorf("%w: a server older than XMPP 1.0", ErrUnsupported)
+		if !c.secure() && c.s.cfg.TLSPolicy == TLSRequired {
+			err = fmt.Errorf("%w: %w", ErrTLSRequired, err)
+		}
+		return err
 	}
 	c.s.setState(StateNegotiating)
 	if el, err = c.receive(ctx); err != nil {
@@ -290,11 +305,9 @@ func (c *conn) openStream(ctx context.Context, restart bool) error {
 		return c.unexpected(el, "features")
 	}
 	c.features.Store(el)
-	if max := stanza.Child(stanza.Child(el, "limits", nsLimits), "max-bytes", nsLimits); max != nil {
-		if n, err := strconv.ParseInt(stanza.Text(max), 10, 64); err == nil && n > 0 {
-			c.maxBytes.Store(n)
-		}
-	}
+	limits := stanza.Child(el, "limits", nsLimits) // XEP-0478
+	c.maxBytes.Store(max(0, stanza.TextInt(stanza.Child(limits, "max-bytes", nsLimits), int64(0))))
+	c.maxIdle.Store(int64(time.Second) * min(max(0, stanza.TextInt(stanza.Child(limits, "idle-seconds", nsLimits), int64(0))), 1<<30))
 	return nil
 }
 
@@ -329,7 +342,6 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 	}
 	// All that was learnt in clear text is forgotten with the old decoder.
 	c.header.Store(nil)
-	c.maxBytes.Store(0)
 	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
 	if err := c.openStream(ctx, true); err != nil {
 		return "stream", err

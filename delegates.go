@@ -64,7 +64,7 @@ func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx cont
 		list := slices.DeleteFunc(slices.Clone(d.all()), func(x *entry[D]) bool { return x == e })
 		d.list.Store(&list)
 		d.mu.Unlock()
-		return e.queue.Flush(ctx)
+		return e.queue.waitFor(ctx, &e.listener)
 	}
 }
 

@@ -184,16 +184,21 @@ func (s *Stream) RegisterElement(name, namespace string) (unregister func()) {
 // Inject feeds an element into the stream as if it had come from the server, for tests and for modules
 // that unwrap stanzas they trust. It returns when everything inline has run and the delegates' callbacks are posted.
 // It does not check who may send such a stanza: that is the caller's to do.
-// From an interceptor or a module's Receive it returns [ErrInInterceptor].
+// From an interceptor or a module's Receive it returns [ErrInInterceptor]; [ErrInvalidParameter] for what is neither
+// a stanza nor registered.
 func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
 	if callOf(ctx).inline {
 		return ErrInInterceptor
+	}
+	o, err := s.outgoing(e)
+	if err != nil {
+		return err
 	}
 	c, err := s.ready()
 	if err != nil {
 		return err
 	}
-	s.handle(c, e.Element(), 0)
+	s.handle(c, o.el, 0)
 	return nil
 }
 

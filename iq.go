@@ -196,7 +196,7 @@ func (s *Stream) HandleIQ(typ stanza.IQType, namespace, name string, queue *Queu
 		}
 		s.handlers.mu.Unlock()
 		hd.removed.Store(true)
-		return queue.Flush(ctx)
+		return queue.waitFor(ctx, &hd.listener)
 	}, nil
 }
 

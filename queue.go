@@ -24,8 +24,9 @@ type Queue struct {
 	tasks   []task // tasks[head:] wait
 	head    int
 	running bool
-	current string // name of the delegate whose callback runs
-	stanzas int    // waiting or running
+	current *listener       // whose callback runs
+	after   []chan struct{} // closed when that callback has returned
+	stanzas int             // waiting or running
 	bytes   int
 	room    []chan<- struct{} // wake the paused readers when the queue is half empty
 }
@@ -103,7 +104,7 @@ func (q *Queue) loop() {
 	for {
 		if q.head == len(q.tasks) {
 			q.tasks, q.head = nil, 0
-			q.running, q.current = false, ""
+			q.running = false
 			q.mu.Unlock()
 			clean = true
 			return
@@ -117,9 +118,7 @@ func (q *Queue) loop() {
 			clear(q.tasks[n:])
 			q.tasks, q.head = q.tasks[:n], 0
 		}
-		if t.listener != nil {
-			q.current = t.listener.name
-		}
+		q.current = t.listener
 		q.mu.Unlock()
 		q.exec(&t)
 		q.mu.Lock()
@@ -128,12 +127,16 @@ func (q *Queue) loop() {
 
 func (q *Queue) exec(t *task) {
 	defer func() {
-		if !t.stanza {
-			return
-		}
 		q.mu.Lock()
-		q.stanzas--
-		q.bytes -= t.size
+		q.current = nil
+		for _, c := range q.after {
+			close(c)
+		}
+		q.after = nil
+		if t.stanza {
+			q.stanzas--
+			q.bytes -= t.size
+		}
 		if len(q.room) > 0 && q.halfEmptyLocked() {
 			for _, c := range q.room {
 				select {
@@ -172,7 +175,38 @@ func (q *Queue) whenHalfEmpty(c chan<- struct{}) bool {
 func (q *Queue) load() (stanzas, bytes int, current string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stanzas, q.bytes, q.current
+	if q.current != nil {
+		current = q.current.name
+	}
+	return q.stanzas, q.bytes, current
+}
+
+// waitFor waits until no callback of l is running, or ctx ends; not at all with the ctx of a callback on this queue.
+func (q *Queue) waitFor(ctx context.Context, l *listener) error {
+	ci := callOf(ctx)
+	if ci.queue == q && !ci.inline {
+		return nil
+	}
+	q.mu.Lock()
+	if q.current != l {
+		q.mu.Unlock()
+		return nil
+	}
+	done := make(chan struct{})
+	q.after = append(q.after, done)
+	q.mu.Unlock()
+	if ci.inline {
+		return ErrInInterceptor
+	}
+	if ci.stream != nil {
+		defer ci.stream.waiting()()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Flush waits until every callback posted before the call has returned, or ctx ends.

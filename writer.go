@@ -151,7 +151,9 @@ func (w *writer) raw(b []byte, last bool) {
 		w.buf = buffers.Get().(*[]byte)
 	}
 	*w.buf = append(*w.buf, b...)
-	w.closed = last
+	if w.closed = last; last {
+		w.announceLocked()
+	}
 	w.startLocked()
 }
 
