@@ -182,11 +182,11 @@ func (d *Decoder) cdata(data []byte, p int) int {
 	case string(have) != cdataOpen[:len(have)]:
 		d.fail(condNotWellFormed, p, "markup "+quoted(have[:3]))
 		return failed
+	case len(have) < len(cdataOpen):
+		return more
 	case len(w.stack) == 0:
 		d.fail(condBadFormat, p, "text between stanzas")
 		return failed
-	case len(have) < len(cdataOpen):
-		return more
 	}
 	from := p + len(cdataOpen)
 	at := max(from, d.hint)
