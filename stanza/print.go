@@ -151,7 +151,7 @@ func printable(s string, limit int) string {
 	// Escaping never shortens, so more than limit bytes are never looked at.
 	long := len(s) > limit
 	if long {
-		s = strings.ToValidUTF8(s[:limit], "")
+		s = s[:limit] // a rune cut in half is behind the final cut, because it is escaped
 	}
 	q := strconv.Quote(s)
 	q = q[1 : len(q)-1]

@@ -39,8 +39,14 @@ var (
 		"body", "subject", "thread", "error", "show", "status", "priority", "idle", "text", "query", "delay", "stanza-id",
 		"item-not-found", "gone", "conflict", "message", "iq", "presence",
 	}
-	protocolSpaces = []string{stanza.NSClient, stanza.NSStanzas, stanza.NSIdle, "jabber:iq:roster", "urn:xmpp:delay", "urn:xmpp:sid:0"}
-	langs          = []string{"", "en", "de", "de-AT"}
+	// protocolElements are elements that are looked for, as name and namespace.
+	protocolElements = [][2]string{
+		{"body", stanza.NSClient}, {"subject", stanza.NSClient}, {"thread", stanza.NSClient}, {"error", stanza.NSClient},
+		{"show", stanza.NSClient}, {"status", stanza.NSClient}, {"priority", stanza.NSClient}, {"message", stanza.NSClient},
+		{"text", stanza.NSStanzas}, {"gone", stanza.NSStanzas}, {"item-not-found", stanza.NSStanzas},
+		{"idle", stanza.NSIdle}, {"query", "jabber:iq:roster"}, {"delay", "urn:xmpp:delay"}, {"stanza-id", "urn:xmpp:sid:0"},
+	}
+	langs = []string{"", "en", "de", "de-AT"}
 )
 
 // snapshot returns what every getter of s returns.
@@ -59,10 +65,8 @@ func snapshot(t testing.TB, s stanza.Stanza) map[string]string {
 				all["Attr "+n] = s.Attr(n)
 			}
 		case name == "Child":
-			for _, n := range protocolNames {
-				for _, ns := range protocolSpaces {
-					all["Child "+n+" "+ns] = fmt.Sprintf("%p", s.Child(n, ns))
-				}
+			for _, p := range protocolElements {
+				all["Child "+p[0]+" "+p[1]] = fmt.Sprintf("%p", s.Child(p[0], p[1]))
 			}
 		case strings.HasSuffix(name, "Lang") && m.Type().NumIn() == 1:
 			for _, l := range langs {
@@ -109,21 +113,21 @@ var elementReaders = map[string]func(e *etree.Element) string{
 	"TextInt":          func(e *etree.Element) string { return fmt.Sprint(stanza.TextInt(e, -1)) },
 	"TextBool":         func(e *etree.Element) string { return fmt.Sprint(stanza.TextBool(e, true), stanza.TextBool(e, false)) },
 	"TextFloat":        func(e *etree.Element) string { return fmt.Sprint(stanza.TextFloat(e, -1)) },
-	"Is":               named(func(e *etree.Element, n, ns string) string { return fmt.Sprint(stanza.Is(e, n, ns)) }),
-	"Child":            named(func(e *etree.Element, n, ns string) string { return fmt.Sprintf("%p", stanza.Child(e, n, ns)) }),
-	"Children": named(func(e *etree.Element, n, ns string) string {
+	"Is":               elements(func(e *etree.Element, n, ns string) string { return fmt.Sprint(stanza.Is(e, n, ns)) }),
+	"Child":            elements(func(e *etree.Element, n, ns string) string { return fmt.Sprintf("%p", stanza.Child(e, n, ns)) }),
+	"Children": elements(func(e *etree.Element, n, ns string) string {
 		return fmt.Sprint(slices.Collect(stanza.Children(e, n, ns)))
 	}),
-	"ChildText": named(stanza.ChildText),
-	"AttrNS": named(func(e *etree.Element, n, ns string) string {
-		v, ok := stanza.AttrNS(e, n, ns)
+	"ChildText": elements(stanza.ChildText),
+	"AttrNS": attributes(func(e *etree.Element, n string) string {
+		v, ok := stanza.AttrNS(e, n, stanza.NSClient)
 		return fmt.Sprint(v, ok)
 	}),
-	"Attr":      named(func(e *etree.Element, n, _ string) string { v, ok := stanza.Attr(e, n); return fmt.Sprint(v, ok) }),
-	"AttrOr":    named(func(e *etree.Element, n, _ string) string { return stanza.AttrOr(e, n, "none") }),
-	"AttrInt":   named(func(e *etree.Element, n, _ string) string { return fmt.Sprint(stanza.AttrInt(e, n, -1)) }),
-	"AttrBool":  named(func(e *etree.Element, n, _ string) string { return fmt.Sprint(stanza.AttrBool(e, n, true)) }),
-	"AttrFloat": named(func(e *etree.Element, n, _ string) string { return fmt.Sprint(stanza.AttrFloat(e, n, -1)) }),
+	"Attr":      attributes(func(e *etree.Element, n string) string { v, ok := stanza.Attr(e, n); return fmt.Sprint(v, ok) }),
+	"AttrOr":    attributes(func(e *etree.Element, n string) string { return stanza.AttrOr(e, n, "none") }),
+	"AttrInt":   attributes(func(e *etree.Element, n string) string { return fmt.Sprint(stanza.AttrInt(e, n, -1)) }),
+	"AttrBool":  attributes(func(e *etree.Element, n string) string { return fmt.Sprint(stanza.AttrBool(e, n, true)) }),
+	"AttrFloat": attributes(func(e *etree.Element, n string) string { return fmt.Sprint(stanza.AttrFloat(e, n, -1)) }),
 	"Attrs": func(e *etree.Element) string {
 		m := stanza.Attrs(e)
 		maps.DeleteFunc(m, func(k, _ string) bool { return strings.HasPrefix(k, "{"+evilNS+"}") })
@@ -143,14 +147,25 @@ var otherFunctions = []string{
 	"ChildByPrefix", "ChildrenByPrefix", "Detach", "Compact", "Pretty",
 }
 
-func named(f func(e *etree.Element, name, ns string) string) func(*etree.Element) string {
+// elements calls f with every element that is looked for.
+func elements(f func(e *etree.Element, name, ns string) string) func(*etree.Element) string {
+	return func(e *etree.Element) string {
+		var b strings.Builder
+		for _, p := range protocolElements {
+			b.WriteString(f(e, p[0], p[1]))
+			b.WriteByte(' ')
+		}
+		return b.String()
+	}
+}
+
+// attributes calls f with the name of every attribute that is looked for.
+func attributes(f func(e *etree.Element, name string) string) func(*etree.Element) string {
 	return func(e *etree.Element) string {
 		var b strings.Builder
 		for _, n := range protocolNames {
-			for _, ns := range protocolSpaces {
-				b.WriteString(f(e, n, ns))
-				b.WriteByte(' ')
-			}
+			b.WriteString(f(e, n))
+			b.WriteByte(' ')
 		}
 		return b.String()
 	}
