@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 )
 
@@ -93,8 +94,8 @@ func (s *Server) command() (argv, env []string) {
 			"-mnesia", "dir", `"` + s.inner + `/data"`, "-s", "ejabberd"}
 	}
 	if s.prog.root != "/" {
-		argv = append([]string{"/usr/bin/unshare", "--mount", "--propagation", "private",
-			"/bin/sh", "-c", enterSideRoot, "sh", s.prog.root, s.dir}, argv...)
+		enter := []string{"/bin/sh", "-c", enterSideRoot, "sh", s.prog.root, s.dir}
+		argv = slices.Concat(privateMounts, enter, argv)
 	}
 	return argv, env
 }

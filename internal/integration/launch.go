@@ -71,7 +71,7 @@ func Launch(k Kind, opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// live holds the servers that are not closed: the collector would close the lock files of one that nobody refers to.
+// live holds the servers that are not closed: for Main, and because the collector would close the lock files of one that nobody refers to.
 var live sync.Map
 
 // firstRun chooses ports and runs the server. A port may be taken between choosing and listening: then it tries once more.
@@ -234,7 +234,7 @@ func sweep() {
 	}
 }
 
-// readTail returns whole lines from the end of the file, none from before the offset.
+// readTail returns whole lines from the end of the file, or of a very long line its end; nothing from before the offset.
 func readTail(f *os.File, from int64) []byte {
 	st, err := f.Stat()
 	if err != nil {
@@ -245,7 +245,7 @@ func readTail(f *os.File, from int64) []byte {
 		from = st.Size() - logTail
 	}
 	b, _ := io.ReadAll(io.NewSectionReader(f, from, logTail))
-	if _, rest, ok := bytes.Cut(b, []byte("\n")); cut && ok {
+	if _, rest, _ := bytes.Cut(b, []byte("\n")); cut && len(rest) > 0 {
 		b = rest
 	}
 	if len(b) > 0 && b[len(b)-1] != '\n' {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // program is an installed server.
@@ -57,14 +59,30 @@ func locate(k Kind) (program, error) {
 			seen = append(seen, "version "+p.version+" in "+root)
 			continue
 		}
-		if root != "/" && os.Geteuid() != 0 {
-			seen = append(seen, "the side root needs root")
-			continue
+		if root != "/" {
+			if err := mayEnter(); err != nil {
+				seen = append(seen, err.Error())
+				continue
+			}
 		}
 		return p, nil
 	}
-	return program{}, fmt.Errorf("no %s (%s); run: go run ./internal/integration/cmd/servers install", gen.name, strings.Join(seen, "; "))
+	return program{}, fmt.Errorf("no %s (%s)", gen.name, strings.Join(seen, "; "))
 }
+
+// mayEnter reports why this program cannot run anything in the side root. Containers may withhold that even from root.
+var mayEnter = sync.OnceValue(func() error {
+	if os.Geteuid() != 0 {
+		return errors.New("the side root needs root")
+	}
+	if out, err := exec.Command(privateMounts[0], append(privateMounts[1:], "/bin/true")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("the side root needs a private mount namespace: %s", bytes.TrimSpace(out))
+	}
+	return nil
+})
+
+// privateMounts runs a program so that what it mounts is seen by it alone.
+var privateMounts = []string{"/usr/bin/unshare", "--mount", "--propagation", "private"}
 
 // inspect reads the version of the server's files below root.
 func inspect(k Kind, root string) (program, error) {

@@ -39,10 +39,11 @@ func check(t testing.TB, k Kind) {
 	t.Helper()
 	m := currentMode(t)
 	if _, err := locate(k); err != nil {
+		const hint = "go run ./internal/integration/cmd/servers install"
 		if m == required {
-			t.Fatalf("XMPP_INTEGRATION=required: %v", err)
+			t.Fatalf("XMPP_INTEGRATION=required: %v; run: %s", err, hint)
 		}
-		t.Skipf("real servers: %v", err)
+		t.Skipf("real servers: %v; run: %s", err, hint)
 	}
 }
 
@@ -70,24 +71,10 @@ func Start(t testing.TB, k Kind, opts ...Option) *Server {
 var shared = func() map[Kind]func() (*Server, error) {
 	m := make(map[Kind]func() (*Server, error))
 	for _, k := range Kinds() {
-		m[k] = sync.OnceValues(func() (*Server, error) {
-			s, err := Launch(k)
-			if err == nil {
-				running.Lock()
-				running.list = append(running.list, s)
-				running.Unlock()
-			}
-			return s, err
-		})
+		m[k] = sync.OnceValues(func() (*Server, error) { return Launch(k) })
 	}
 	return m
 }()
-
-// running are the shared servers that Main has to stop.
-var running struct {
-	sync.Mutex
-	list []*Server
-}
 
 // Shared returns the program's server of that kind, which it starts at the first call; Main stops it.
 // It is shared with all other tests: use accounts and rooms of your own, and leave it running.
@@ -144,15 +131,14 @@ func kindsWith(need []Feature) ([]Kind, error) {
 	return slices.DeleteFunc(kinds, lacks), err
 }
 
-// Main runs the tests and then ends the shared servers. The result is for os.Exit.
+// Main runs the tests and then ends the servers that they have left. The result is for os.Exit.
 func Main(m *testing.M) int {
 	if mode(os.Getenv("XMPP_INTEGRATION")) != off {
 		prepare()
 	}
 	code := m.Run()
-	running.Lock()
-	defer running.Unlock()
-	for _, s := range running.list {
+	for key := range live.Range {
+		s := key.(*Server)
 		if err := s.Close(); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", s.Kind, err)
 			code = max(code, 1)

@@ -156,6 +156,7 @@ func TestReadTail(t *testing.T) {
 		{"one\n", 40, ""},
 		{strings.Repeat(line, 100), 0, strings.Repeat(line, logTail/len(line))},
 		{strings.Repeat(line, 100), 9900, line},
+		{strings.Repeat("x", 2*logTail) + "\n", 0, strings.Repeat("x", logTail-1) + "\n"},
 	} {
 		if err := os.WriteFile(path, []byte(row.text), 0o600); err != nil {
 			t.Fatal(err)

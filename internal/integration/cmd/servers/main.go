@@ -25,8 +25,14 @@ const usage = `usage:
   servers start [-accounts alice,bob] [-domains localhost,xmpp.test] [-log info] prosody|ejabberd|prosody13|ejabberd26
 `
 
+var errUsage = errors.New("wrong usage")
+
 func main() {
 	if err := run(os.Args[1:], os.Stdout); err != nil {
+		if errors.Is(err, errUsage) {
+			fmt.Fprint(os.Stderr, usage)
+			os.Exit(2)
+		}
 		fmt.Fprintln(os.Stderr, "servers:", err)
 		os.Exit(1)
 	}
@@ -43,7 +49,7 @@ func run(args []string, out io.Writer) error {
 			return start(args[1:], out)
 		}
 	}
-	return errors.New("which command?\n" + usage)
+	return errUsage
 }
 
 // install does not fail where servers cannot be had, unless they are required: the tests skip then.
@@ -92,7 +98,7 @@ func start(args []string, out io.Writer) error {
 		return err
 	}
 	if fs.NArg() != 1 {
-		return errors.New("start takes one kind\n" + usage)
+		return errUsage
 	}
 	kind, err := integration.ParseKind(fs.Arg(0))
 	if err != nil {
