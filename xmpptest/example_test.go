@@ -12,16 +12,16 @@ import (
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
-// runExample stands for "go test" in the examples: they are the bodies of tests.
-func runExample(test func(t *testing.T)) {
-	if !testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "Example", F: test}}) {
-		fmt.Println("the test has failed")
+// runExample stands for "go test" in the examples, which are the bodies of tests.
+func runExample(test func(t testing.TB)) {
+	if got := runFake(&fakeTB{}, test); got != "" {
+		fmt.Println(got)
 	}
 }
 
 // Two clients, and a message from one to the other.
 func Example() {
-	runExample(func(t *testing.T) {
+	runExample(func(t testing.TB) {
 		srv := xmpptest.NewServer(t)
 		got := make(chan string)
 		srv.Client(t, "romeo", xmpp.Delegate{
@@ -38,7 +38,7 @@ func Example() {
 
 // The test plays the server's part of one conversation.
 func ExamplePair() {
-	runExample(func(t *testing.T) {
+	runExample(func(t testing.TB) {
 		stream, peer := xmpptest.Pair(t)
 		peer.While(func() {
 			answer, err := stream.SendIQ(t.Context(), stanza.NewIQ(stanza.Get, stream.MyJID().DomainJID(), stanza.New("query", "jabber:iq:version")))
@@ -57,7 +57,7 @@ func ExamplePair() {
 
 // The test decides about everything that is said on a connection, and how it ends.
 func ExampleScript() {
-	runExample(func(t *testing.T) {
+	runExample(func(t testing.TB) {
 		srv := xmpptest.Script(t, `
 			S!login
 			C: <presence/>
@@ -75,7 +75,7 @@ func ExampleScript() {
 }
 
 func ExampleFaultConn() {
-	runExample(func(t *testing.T) {
+	runExample(func(t testing.TB) {
 		srv := xmpptest.NewServer(t)
 		config := srv.Config("juliet")
 		dial := config.Dial
@@ -101,7 +101,7 @@ type listener struct{}
 func (listener) DidReceiveMessage(context.Context, *xmpp.Stream, *stanza.Message) {}
 
 func ExampleCheckDelegate() {
-	runExample(func(t *testing.T) {
+	runExample(func(t testing.TB) {
 		xmpptest.CheckDelegate(t, listener{})
 	})
 	// Output:

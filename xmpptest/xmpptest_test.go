@@ -41,13 +41,15 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// fakeTB takes the failures of code under test. Everything else is the real test's.
+// fakeTB takes the failures of code under test.
 type fakeTB struct {
 	testing.TB
 	mu       sync.Mutex
 	failures []string
 	cleanups []func()
 }
+
+func (f *fakeTB) Context() context.Context { return context.Background() }
 
 func (f *fakeTB) Helper()                   {}
 func (f *fakeTB) Cleanup(c func())          { f.cleanups = append(f.cleanups, c) }
@@ -64,7 +66,10 @@ func (f *fakeTB) add(s string) {
 
 // failures runs a test that is expected to fail, with its cleanups.
 func failures(t *testing.T, test func(testing.TB)) string {
-	f := &fakeTB{TB: t}
+	return runFake(&fakeTB{TB: t}, test)
+}
+
+func runFake(f *fakeTB, test func(testing.TB)) string {
 	for _, run := range []func(){
 		func() { test(f) },
 		func() {

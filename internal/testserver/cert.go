@@ -55,7 +55,8 @@ func DefaultAuthority() *Authority { return defaultAuthority() }
 // NewAuthority returns a new self-signed root.
 func NewAuthority() *Authority {
 	a := &Authority{}
-	a.cert, a.key = a.sign(CertOptions{CommonName: "xmpptest root", IsCA: true})
+	der, key := a.sign(CertOptions{CommonName: "xmpptest root", IsCA: true})
+	a.cert, a.key = mustParse(der), key
 	return a
 }
 
@@ -70,30 +71,28 @@ func (a *Authority) Pool() *x509.CertPool {
 func (a *Authority) Certificate() *x509.Certificate { return a.cert }
 
 // Issue returns a new certificate with its key and its chain up to, but without, the root.
+// Its Leaf is nil when crypto/x509 cannot read it back.
 func (a *Authority) Issue(o CertOptions) tls.Certificate {
-	cert, key := a.sign(o)
-	return tls.Certificate{
-		Certificate: append([][]byte{cert.Raw}, a.chain...),
-		PrivateKey:  key,
-		Leaf:        cert,
-	}
+	der, key := a.sign(o)
+	c := tls.Certificate{Certificate: append([][]byte{der}, a.chain...), PrivateKey: key}
+	c.Leaf, _ = x509.ParseCertificate(der) // fails for names that are not ASCII, which can be served all the same
+	return c
 }
 
 // Sub returns an authority below a.
 // Without o.IsCA it signs all the same: that is how a test obtains a chain that must be refused.
 func (a *Authority) Sub(o CertOptions) *Authority {
-	cert, key := a.sign(o)
-	return &Authority{cert: cert, key: key, chain: append([][]byte{cert.Raw}, a.chain...)}
+	der, key := a.sign(o)
+	return &Authority{cert: mustParse(der), key: key, chain: append([][]byte{der}, a.chain...)}
 }
 
 // SelfSigned returns a certificate signed by its own key.
 func SelfSigned(o CertOptions) tls.Certificate {
-	cert, key := (&Authority{}).sign(o)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	return (&Authority{}).Issue(o)
 }
 
 // sign panics on failure: its inputs come from test code, and no test can go on without its certificate.
-func (a *Authority) sign(o CertOptions) (*x509.Certificate, crypto.Signer) {
+func (a *Authority) sign(o CertOptions) (der []byte, key crypto.Signer) {
 	key, err := newKey(o.Ed25519)
 	if err != nil {
 		panic(fmt.Sprintf("testserver: making a key: %v", err))
@@ -132,15 +131,19 @@ func (a *Authority) sign(o CertOptions) (*x509.Certificate, crypto.Signer) {
 	if parent == nil {
 		parent, signer = tmpl, key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, key.Public(), signer)
+	der, err = x509.CreateCertificate(rand.Reader, tmpl, parent, key.Public(), signer)
 	if err != nil {
 		panic(fmt.Sprintf("testserver: making a certificate: %v", err))
 	}
+	return der, key
+}
+
+func mustParse(der []byte) *x509.Certificate {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		panic(fmt.Sprintf("testserver: reading back a certificate: %v", err))
+		panic(fmt.Sprintf("testserver: reading back an authority's certificate: %v", err))
 	}
-	return cert, key
+	return cert
 }
 
 func newKey(ed bool) (crypto.Signer, error) {

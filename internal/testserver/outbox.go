@@ -24,6 +24,7 @@ type outbox struct {
 	finished func()      // called without mu, after the last byte of an ended outbox was written
 	drip     atomic.Bool // one byte a write
 	flushing bool        // a flusher goroutine runs
+	limit    int         // of pending
 	frozen   bool        // nothing is written for now
 	ended    bool        // what was queued last is the end: nothing more is taken
 	closed   bool        // the connection is gone
@@ -32,7 +33,7 @@ type outbox struct {
 
 func (o *outbox) init(w io.Writer, wg *sync.WaitGroup) {
 	o.changed.L = &o.mu
-	o.w, o.wg = w, wg
+	o.w, o.wg, o.limit = w, wg, maxPending
 }
 
 // send queues b, which the caller may reuse. After end or close it does nothing and returns net.ErrClosed.
@@ -49,7 +50,7 @@ func (o *outbox) queue(b []byte, last bool) error {
 		return net.ErrClosed
 	case o.err != nil:
 		return o.err
-	case len(o.pending)+len(b) > maxPending:
+	case len(o.pending)+len(b) > o.limit:
 		o.err = io.ErrShortBuffer
 		if o.overflow != nil {
 			o.overflow()

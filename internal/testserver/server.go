@@ -116,10 +116,11 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Certificate != nil {
 		s.cert = *o.Certificate
-		if s.cert.Leaf == nil && len(s.cert.Certificate) > 0 { // channel binding needs it
-			if s.cert.Leaf, err = x509.ParseCertificate(s.cert.Certificate[0]); err != nil {
-				return nil, fmt.Errorf("testserver: certificate: %w", err)
-			}
+		if s.cert.PrivateKey == nil || len(s.cert.Certificate) == 0 {
+			return nil, errors.New("testserver: certificate without a key")
+		}
+		if s.cert.Leaf == nil { // channel binding needs it; without, there is no tls-server-end-point
+			s.cert.Leaf, _ = x509.ParseCertificate(s.cert.Certificate[0])
 		}
 	} else {
 		names := CertOptions{DNSNames: []string{ascii}}

@@ -414,3 +414,122 @@ func BenchmarkMessages(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
 }
+
+func TestSTARTTLSRefusals(t *testing.T) {
+	t.Run("not offered", func(t *testing.T) {
+		srv := newServer(t, Options{TLS: TLSNone})
+		c := dial(t, srv)
+		c.open()
+		c.write("<starttls xmlns='" + nsTLS + "'/>")
+		c.want("<failure xmlns='" + nsTLS + "'/>")
+		c.ends(true)
+	})
+	t.Run("a second time", func(t *testing.T) {
+		srv := newServer(t, Options{})
+		c := dial(t, srv)
+		c.open()
+		c.startTLS(nil)
+		c.open()
+		c.write("<starttls xmlns='" + nsTLS + "'/>")
+		c.want("<failure xmlns='" + nsTLS + "'/>")
+		c.ends(true)
+	})
+	t.Run("bytes before the handshake", func(t *testing.T) {
+		srv := newServer(t, Options{})
+		c := dial(t, srv)
+		c.open()
+		c.write("<starttls xmlns='" + nsTLS + "'/><message/>")
+		c.want("<proceed xmlns='" + nsTLS + "'/>")
+		c.want(wantStreamError("policy-violation"))
+	})
+	t.Run("no handshake", func(t *testing.T) {
+		srv := newServer(t, Options{})
+		c := dial(t, srv)
+		c.open()
+		c.write("<starttls xmlns='" + nsTLS + "'/>")
+		c.want("<proceed xmlns='" + nsTLS + "'/>")
+		c.write("<stream:stream>")
+		if _, err := io.ReadAll(c.conn); err != nil {
+			t.Errorf("the server's end: %v", err)
+		}
+	})
+}
+
+// TestServerAuthFailsWithBadBinding: the proof is right and was made for another TLS connection.
+func TestServerAuthFailsWithBadBinding(t *testing.T) {
+	srv := newServer(t, Options{})
+	a, b := dial(t, srv), dial(t, srv)
+	for _, c := range []*client{a, b} {
+		c.open()
+		c.startTLS(nil)
+		c.open()
+	}
+	own := a.tls
+	a.tls = b.tls // the binding of the other connection
+	err := a.auth(sasl.ScramSHA256Plus(), "juliet", "secret", "tls-exporter")
+	a.tls = own
+	if err == nil || err.Error() != "not-authorized" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestRunawayClient: a client that does not read is cut off before it costs the machine its memory.
+func TestRunawayClient(t *testing.T) {
+	var wg sync.WaitGroup
+	var o outbox
+	client, server := Pipe(1, "c", "s")
+	o.init(server, &wg)
+	o.limit = 1 << 20
+	over := 0
+	o.overflow = func() { over++; server.Reset() }
+	big := make([]byte, o.limit/4)
+	var err error
+	for range 9 { // twice the limit fits: one half may be on its way already
+		if err = o.send(big); err != nil {
+			break
+		}
+	}
+	if err == nil || over != 1 {
+		t.Errorf("got %v, overflow reported %d times", err, over)
+	}
+	if _, err := client.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client: %v", err)
+	}
+	client.Close()
+	wg.Wait()
+}
+
+func TestRemoteContacts(t *testing.T) {
+	srv := newServer(t, Options{})
+	got := make(chan string, 10)
+	srv.HandleDomain("other.test", func(e *etree.Element) { got <- e.Tag + ":" + attr(e, "type") + ":" + attr(e, "to") })
+	if err := srv.AddContact("juliet", Contact{JID: "romeo@other.test", Subscription: "both"}); err != nil {
+		t.Fatal(err)
+	}
+	j := online(t, srv, "juliet", "balcony")
+	for _, want := range []string{"presence::romeo@other.test", "presence:probe:romeo@other.test"} {
+		if s := <-got; s != want {
+			t.Errorf("got %s, want %s", s, want)
+		}
+	}
+	for _, xml := range []string{
+		"<presence type='probe' from='romeo@other.test' to='juliet@example.test'/>",
+		"<presence type='probe' from='stranger@other.test' to='juliet@example.test'/>",
+		"<presence from='romeo@other.test/x' to='juliet@example.test'/>",
+		"<presence from='romeo@other.test/x' to='juliet@example.test/balcony'/>",
+		"<presence from='romeo@other.test/x' to='nobody@example.test'/>",
+	} {
+		if err := srv.Deliver(xml); err != nil {
+			t.Error(err)
+		}
+	}
+	if s := <-got; s != "presence::romeo@other.test" {
+		t.Errorf("the probe was answered with %s", s)
+	}
+	j.want("<presence from='romeo@other.test/x' to='juliet@example.test'/>")
+	j.want("<presence from='romeo@other.test/x' to='juliet@example.test/balcony'/>")
+	j.quiet()
+	if len(got) > 0 {
+		t.Errorf("a stranger was answered with %s", <-got)
+	}
+}
