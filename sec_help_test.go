@@ -268,6 +268,9 @@ func (r *rawServer) Dial(context.Context, string, string) (net.Conn, error) {
 		defer server.Close()
 		defer func() { // until the client closes, also when play has given up
 			for !c.ended && c.read() == nil {
+				if bytes.HasSuffix(c.seen, []byte("</stream:stream>")) {
+					_, _ = io.WriteString(c, "</stream:stream>")
+				}
 			}
 		}()
 		r.play(c)
