@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type options struct {
 	only, clients  []string
 	out, svg, json string
 	profile        string
+	messages       int
 }
 
 func (o options) wants(section string) bool { return slices.Contains(o.only, section) }
@@ -154,7 +156,7 @@ func measureReal(ctx context.Context, o options, a amounts, b *flow.Bench, kind 
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	if o.wants(string(kind)) {
-		r.Flow = append(r.Flow, b.EndToEnd(ctx, server, a.chat))
+		r.Flow = append(r.Flow, b.EndToEnd(ctx, server, cmp.Or(o.messages, a.chat)))
 	}
 	if kind == integration.Ejabberd && o.wants("idle") {
 		r.Idle = append(r.Idle, b.IdleReal(ctx, server, min(200, a.streams[len(a.streams)-1])))
