@@ -44,8 +44,9 @@ type conn struct {
 	cause    error         // why; read after done
 	readDone chan struct{} // closed when the reader has returned and everything is settled
 
-	lastRead atomic.Int64 // unix nanoseconds
-	timer    *time.Timer  // keep-alive
+	lastRead atomic.Int64  // unix nanoseconds
+	timer    *time.Timer   // keep-alive
+	told     chan struct{} // of the Authenticate or Secure call under way: closed when it has told how it ended; guarded by Stream.mu
 
 	// Of the reader alone.
 	paused  bool
@@ -112,6 +113,7 @@ func (c *conn) run() {
 		c.end(nil)
 		c.s.stopKeepAlive(c)
 		c.w.stop(c.cause)
+		c.s.awaitTold(c)
 		c.s.connEnded(c)
 		close(c.readDone)
 	}()

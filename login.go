@@ -35,15 +35,12 @@ func (s *Stream) Login(ctx context.Context) error {
 	if err == nil && !s.cfg.NoInitialPresence {
 		err = s.Send(ctx, stanza.NewPresence(stanza.Available, JID{}))
 	}
-	if err != nil {
-		if c := s.current(); c != nil {
-			c.end(err)
-			<-c.readDone
-		}
-		return err
+	if c := s.current(); c != nil && err != nil {
+		c.end(err)
+		<-c.readDone
 	}
 	s.retire(old)
-	return nil
+	return err
 }
 
 // AuthenticateWithPassword is Authenticate with [Password].
@@ -66,9 +63,7 @@ func (s *Stream) AuthenticateAnonymously(ctx context.Context) error {
 // after every other error of a login that has begun the connection is closed.
 func (s *Stream) Authenticate(ctx context.Context, creds Credentials) error {
 	old, err := s.authenticate(ctx, creds)
-	if err == nil {
-		s.retire(old)
-	}
+	s.retire(old)
 	return err
 }
 
@@ -87,6 +82,8 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *sess
 	if c == nil {
 		return nil, &DisconnectedError{}
 	}
+	told := s.willTell(c)
+	defer told()
 	l := &login{s: s, c: c, creds: creds}
 	c.negotiating.Store(true)
 	old, err = l.run(ctx)
@@ -101,23 +98,26 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *sess
 		ae = &AuthError{Step: l.step, Mechanism: l.mechanism, Addr: c.addr, Err: err}
 		err = ae
 	}
-	for _, e := range s.delegates.all() {
-		if d := e.v.Auth; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidNotAuthenticate(ctx, s, err) })
+	s.mu.Lock()
+	if s.conn == c { // else DidDisconnect has been posted, the last event of a connection
+		for _, e := range s.delegates.all() {
+			if d := e.v.Auth; d != nil {
+				s.post(&e.listener, false, func(ctx context.Context) { d.DidNotAuthenticate(ctx, s, err) })
+			}
 		}
-	}
-	if l.refused {
-		s.mu.Lock()
-		if s.conn == c {
+		if l.refused {
 			s.state = StateConnected
 		}
-		s.mu.Unlock()
-		c.rest()
-		return nil, err
 	}
+	s.mu.Unlock()
+	if l.refused {
+		c.rest()
+		return old, err
+	}
+	told()
 	c.end(err)
 	<-c.readDone
-	return nil, err
+	return old, err
 }
 
 func (s *Stream) retire(old *session) {
@@ -154,9 +154,11 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	old = l.s.startSession(l.c, kind, jid)
-	if err := l.session(ctx); err != nil {
+	if old, err = l.s.startSession(l.c, kind, jid); err != nil {
 		return nil, err
+	}
+	if err := l.session(ctx); err != nil {
+		return old, err
 	}
 	return old, l.s.loggedIn(l)
 }
@@ -351,8 +353,12 @@ func (l *login) session(ctx context.Context) error {
 }
 
 // startSession makes the stream ready for stanzas; old is the session that is over by it.
-func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session) {
+func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session, err error) {
 	s.mu.Lock()
+	if s.conn != c {
+		s.mu.Unlock()
+		return nil, c.lostError()
+	}
 	changed := jid != s.cfg.JID
 	s.serverJID, s.authed = jid, true
 	if kind == SessionNew && s.hadSession {
@@ -370,7 +376,7 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session)
 	}
 	c.negotiating.Store(false)
 	c.resume(readSession)
-	return old
+	return old, nil
 }
 
 // loggedIn completes a login.

@@ -1,8 +1,16 @@
 package xmpp
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"strings"
+
+	"github.com/go-xmppframework/xmpp/internal/transport"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
 )
 
 // IsSecure reports whether the connection is encrypted.
@@ -59,3 +67,175 @@ func (s Security) String() string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// startTLS upgrades the connection, RFC 6120 section 5, and opens the stream anew.
+func (c *conn) startTLS(ctx context.Context, domain string) (step string, err error) {
+	c.s.setState(StateStartTLS)
+	c.w.raw([]byte("<starttls xmlns='"+nsStartTLS+"'/>"), false)
+	el, err := c.receive(ctx)
+	if err != nil {
+		return "starttls", err
+	}
+	switch {
+	case stanza.Is(el, "failure", nsStartTLS):
+		return "starttls", fmt.Errorf("%w: the server refused STARTTLS", ErrUnsupported)
+	case !stanza.Is(el, "proceed", nsStartTLS):
+		return "starttls", c.unexpected(el, "proceed")
+	case c.dec.Buffered() > 0:
+		return "starttls", ErrTLSInjection
+	}
+	if err := c.w.idle(ctx); err != nil {
+		return "starttls", err
+	}
+	if err := c.handshake(ctx, domain, false); err != nil {
+		return "TLS", err
+	}
+	// All that was learnt in clear text is forgotten with the old decoder.
+	c.header.Store(nil)
+	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	if err := c.openStream(ctx, true); err != nil {
+		return "stream", err
+	}
+	return "", nil
+}
+
+// handshake runs TLS on the connection. The reader and the writer are idle.
+func (c *conn) handshake(ctx context.Context, domain string, direct bool) error {
+	s := c.s
+	for _, e := range s.delegates.all() {
+		if d := e.v.Secure; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.WillSecure(ctx, s) })
+		}
+	}
+	base := &tls.Config{RootCAs: s.cfg.RootCAs}
+	if s.cfg.TLS != nil {
+		s.cfg.TLS(base)
+		if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
+			return fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
+		}
+	}
+	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
+	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
+	verify := cfg.VerifyConnection
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		err := verify(cs)
+		if asked, err := s.askTrust(ctx, cs, err); asked {
+			return err
+		}
+		if s.cfg.InsecureSkipVerify {
+			return nil
+		}
+		return err
+	}
+	tc := tls.Client(&readAhead{Conn: c.raw}, cfg)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return err
+	}
+	c.nc = tc
+	c.tls.Store(tc)
+	for _, e := range s.delegates.all() {
+		if d := e.v.Secure; d != nil {
+			state := tc.ConnectionState()
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidSecure(ctx, s, state) })
+		}
+	}
+	return nil
+}
+
+// askTrust asks the trust delegates, in turn; asked is false when there is none.
+func (s *Stream) askTrust(ctx context.Context, cs tls.ConnectionState, verifyErr error) (asked bool, _ error) {
+	for _, e := range s.delegates.all() {
+		d := e.v.Trust
+		if d == nil {
+			continue
+		}
+		answer := make(chan error, 1)
+		go func() {
+			defer func() {
+				if v := recover(); v != nil {
+					pe := &PanicError{Delegate: e.name, Value: v, Stack: debug.Stack()}
+					answer <- pe
+				}
+			}()
+			answer <- d.DidReceiveTrust(s.question(ctx), s, cs.PeerCertificates, verifyErr)
+		}()
+		select {
+		case err := <-answer:
+			return true, err
+		case <-ctx.Done():
+			return true, context.Cause(ctx)
+		}
+	}
+	return false, nil
+}
+
+// question is the ctx of a callback that runs on the goroutine of Connect or of an Authenticate call.
+// It carries no queue of the stream's.
+func (s *Stream) question(ctx context.Context) context.Context {
+	return context.WithValue(ctx, callKey{}, callInfo{stream: s, inline: true})
+}
+
+// Secure upgrades an unencrypted connection by STARTTLS, where Config.TLSPolicy left it so.
+// DidConnect is posted again when the stream is open anew. An error ends the connection,
+// unless it is [ErrInvalidState] (not connected, logged in, or secure already) or [ErrUnsupported] (not offered).
+func (s *Stream) Secure(ctx context.Context) error {
+	if s.IsSecure() {
+		return fmt.Errorf("%w: the connection is secure", ErrInvalidState)
+	}
+	if !s.HasFeature("starttls", nsStartTLS) {
+		if !s.IsConnected() {
+			return fmt.Errorf("%w: the stream is %s", ErrInvalidState, s.State())
+		}
+		return ErrUnsupported
+	}
+	ctx, done, err := s.begin(ctx, StateConnected, StateStartTLS)
+	if err != nil {
+		return err
+	}
+	defer done()
+	c := s.current()
+	if c == nil {
+		return &DisconnectedError{}
+	}
+	domain, err := s.cfg.JID.ASCIIDomain()
+	if err != nil {
+		return err
+	}
+	told := s.willTell(c)
+	defer told()
+	c.negotiating.Store(true)
+	step, err := c.startTLS(ctx, domain)
+	s.mu.Lock()
+	if err == nil && s.conn == c {
+		s.state = StateConnected
+		s.postDidConnect()
+	} else if err == nil {
+		step, err = "stream", c.lostError()
+	}
+	s.mu.Unlock()
+	if err == nil {
+		c.rest()
+		return nil
+	}
+	if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = context.Cause(ctx)
+	}
+	told()
+	c.end(err)
+	<-c.readDone
+	return &ConnectError{Domain: s.cfg.JID.Domain(), Attempts: []Attempt{{step, c.addr, err}}}
+}
+
+// String names the account and the state.
+func (s *Stream) String() string {
+	return fmt.Sprintf("xmpp.Stream(%s, %s)", clip(s.MyJID().String()), s.State())
+}
+
+// GoString is String.
+func (s *Stream) GoString() string { return s.String() }
+
+// Format writes String for every verb: fmt would read the fields without their locks.
+func (s *Stream) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
