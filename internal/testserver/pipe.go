@@ -35,6 +35,7 @@ func Pipe(buffer int, clientName, serverName string) (client, server *Conn) {
 		buffer = DefaultPipeBuffer
 	}
 	up, down := newHalf(buffer), newHalf(buffer)
+	down.second = true
 	client = &Conn{in: down, out: up, local: pipeAddr(clientName), remote: pipeAddr(serverName)}
 	server = &Conn{in: up, out: down, local: pipeAddr(serverName), remote: pipeAddr(clientName)}
 	return client, server
@@ -78,8 +79,17 @@ func (c *Conn) CloseWrite() error {
 // Reset breaks the connection as a TCP RST does:
 // from now on both ends' calls fail with ECONNRESET, buffered bytes are lost.
 func (c *Conn) Reset() {
-	c.in.reset()
-	c.out.reset()
+	// Both at once, or one end could react to the first half and be seen closing the other.
+	a, b := c.in, c.out
+	if a.second {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.reset()
+	b.reset()
 }
 
 // Stall holds the bytes that this end reads (in) or writes (out) for as long as it is set.
@@ -165,6 +175,7 @@ type half struct {
 	buf      []byte    // buf[off:] waits to be read; nil while empty, so that idle pipes hold no memory
 	off      int
 	limit    int
+	second   bool // locked after the other half, where both are
 	chunk    int
 	err      error // after a reset
 	eof      bool  // the writer has closed
@@ -309,9 +320,8 @@ func (h *half) closeWriter(whole bool) {
 	h.changed.Broadcast()
 }
 
+// reset is called with mu held.
 func (h *half) reset() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if h.err == nil {
 		h.err = os.NewSyscallError("pipe", syscall.ECONNRESET)
 	}
