@@ -116,3 +116,18 @@ func BenchmarkAppendElement(b *testing.B) {
 		b.SetBytes(int64(n / i))
 	})
 }
+
+// BenchmarkEtreeRead is what etree's own reader takes for the same stanzas, one document each.
+func BenchmarkEtreeRead(b *testing.B) {
+	stanzas := benchCorpus()
+	b.ReportAllocs()
+	i, n := 0, 0
+	for b.Loop() {
+		s := stanzas[i%len(stanzas)]
+		if err := etree.NewDocument().ReadFromString(s); err != nil {
+			b.Fatal(err)
+		}
+		i, n = i+1, n+len(s)
+	}
+	b.SetBytes(int64(n / i))
+}

@@ -1,7 +1,9 @@
 package xmlstream
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/beevik/etree"
 )
@@ -60,12 +62,10 @@ func AppendStandalone(dst []byte, e *etree.Element) ([]byte, error) {
 	return appendRoot(dst, e, "", false)
 }
 
-// encoder is what one call knows about the element it is at. It is passed by value, so that it stays on the stack.
+// encoder is what one call knows. The prefixes in scope are passed from element to element instead:
+// stored through a pointer, they would have to live on the heap.
 type encoder struct {
-	contentNS string     // of the stream; "" for an element of its own
-	scope     []declared // the prefixes in scope
-	content   bool       // the default namespace is that of the stream
-	top       bool       // the element is a child of the stream's root
+	contentNS string // of the stream; "" for an element of its own
 }
 
 type declared struct{ prefix, uri string }
@@ -75,69 +75,106 @@ func appendRoot(dst []byte, e *etree.Element, contentNS string, stream bool) ([]
 		return dst, &EncodeError{"no element", ErrInvalidName}
 	}
 	var room [8]declared
-	enc := encoder{contentNS: contentNS, scope: room[:0], content: stream, top: stream}
+	scope, where := room[:0], place(0)
 	if stream {
-		enc.scope = append(enc.scope, declared{"stream", nsStreams})
+		scope, where = append(scope, declared{"stream", nsStreams}), inContent|atTop
 	}
-	out, err := enc.appendElement(dst, e)
+	enc := encoder{contentNS}
+	out, err := enc.appendElement(dst, e, scope, where)
 	if err != nil {
 		return dst, err
 	}
 	return out, nil
 }
 
-// appendElement appends e, with its own copy of enc. On an error what it returns holds part of e.
-func (enc encoder) appendElement(dst []byte, e *etree.Element) ([]byte, error) {
+// Where an element stands in its stream.
+type place uint8
+
+const (
+	inContent place = 1 << iota // the default namespace around it is that of the stream
+	atTop                       // it is a child of the stream's root
+)
+
+// appendElement appends e. On an error what it returns holds part of e.
+func (enc *encoder) appendElement(dst []byte, e *etree.Element, scope []declared, where place) ([]byte, error) {
 	named := e.Space != ""
-	for i := range e.Attr {
-		a := &e.Attr[i]
-		if a.Space == "" {
-			if a.Key == "xmlns" {
-				enc.content = enc.content && (a.Value == nsClient || a.Value == enc.contentNS)
-			}
-			continue
-		}
-		named = true
-		if a.Space == "xmlns" {
-			if why := badDeclaration(a.Key, a.Value); why != "" {
-				return dst, &EncodeError{why, ErrInvalidName}
-			}
-			enc.scope = append(enc.scope, declared{a.Key, a.Value})
-		}
-	}
+	ok := true
+	dst = append(dst, '<')
+	start := len(dst)
 	if named {
-		if err := enc.checkPrefixes(e); err != nil {
-			return dst, err
+		if dst, ok = appendName(dst, e.Space); !ok {
+			return dst, badName("element ", e.Space, e.Tag)
 		}
+		dst = append(dst, ':')
 	}
-	if !isNCName(e.Tag) || e.Space != "" && !isNCName(e.Space) {
+	if dst, ok = appendName(dst, e.Tag); !ok {
 		return dst, badName("element ", e.Space, e.Tag)
 	}
-	dst = append(dst, '<')
-	dst = appendName(dst, e.Space, e.Tag)
-	dst, err := enc.appendAttrs(dst, e)
-	if err != nil {
-		return dst, err
+	stop := len(dst)
+	var seen uint64 // one bit for each attribute, by its name's length and first byte
+	for i := range e.Attr {
+		a := &e.Attr[i]
+		n := len(a.Key)
+		if n == 0 {
+			return dst, badName("attribute ", a.Space, a.Key)
+		}
+		if len(e.Attr) > 1 {
+			bit := uint64(1) << ((uint(a.Key[0]) ^ uint(n)<<3) & 63)
+			if seen&bit != 0 && twin(e.Attr[:i], a) {
+				return dst, badName("twice the attribute ", a.Space, a.Key)
+			}
+			seen |= bit
+		}
+		value := a.Value
+		if a.Space == "" {
+			if n == 5 && a.Key == "xmlns" {
+				if reserved(value) {
+					return dst, &EncodeError{"a reserved namespace", ErrInvalidName}
+				}
+				if value != nsClient && value != enc.contentNS {
+					where &^= inContent
+				}
+				switch where {
+				case inContent | atTop:
+					continue // the stream has it
+				case inContent:
+					value = enc.contentNS
+				}
+			}
+			if dst, ok = appendPlain(dst, a.Key, value); ok {
+				continue
+			}
+		}
+		var err error
+		if dst, err = appendAttr(dst, a, value); err != nil {
+			return dst, err
+		}
+		named = named || a.Space != ""
+	}
+	if named {
+		var err error
+		if scope, err = checkPrefixes(e, scope); err != nil {
+			return dst, err
+		}
 	}
 	if len(e.Child) == 0 {
 		return append(dst, '/', '>'), nil
 	}
 	dst = append(dst, '>')
-	enc.top = false
 	for _, t := range e.Child {
 		switch t := t.(type) {
 		case *etree.Element:
 			if t == nil {
 				return dst, &EncodeError{"no element", ErrInvalidName}
 			}
-			if dst, err = enc.appendElement(dst, t); err != nil {
+			var err error
+			if dst, err = enc.appendElement(dst, t, scope, where&^atTop); err != nil {
 				return dst, err
 			}
 		case *etree.CharData:
 			if t == nil {
 				continue
 			}
-			var ok bool
 			if dst, ok = appendEscaped(dst, t.Data, &textEscape); !ok {
 				return dst, &EncodeError{"in the text of " + quoted(e.FullTag()), ErrInvalidXMLChar}
 			}
@@ -146,54 +183,97 @@ func (enc encoder) appendElement(dst []byte, e *etree.Element) ([]byte, error) {
 		}
 	}
 	dst = append(dst, '<', '/')
-	dst = appendName(dst, e.Space, e.Tag)
+	dst = append(dst, dst[start:stop]...)
 	return append(dst, '>'), nil
 }
 
-// appendAttrs appends the attributes of e.
-func (enc *encoder) appendAttrs(dst []byte, e *etree.Element) ([]byte, error) {
-	var seen uint64 // one bit for each attribute, by its name's length and last byte
-	for i := range e.Attr {
-		a := &e.Attr[i]
-		value := a.Value
-		if !isNCName(a.Key) || a.Space != "" && !isNCName(a.Space) {
+// appendAttr appends an attribute whose value is to be value.
+func appendAttr(dst []byte, a *etree.Attr, value string) ([]byte, error) {
+	ok := true
+	dst = append(dst, ' ')
+	if a.Space != "" {
+		if dst, ok = appendName(dst, a.Space); !ok {
 			return dst, badName("attribute ", a.Space, a.Key)
 		}
-		n := len(a.Key)
-		bit := uint64(1) << ((uint(a.Key[n-1]) + uint(n)*7) & 63)
-		if seen&bit != 0 && twin(e.Attr[:i], a) {
-			return dst, badName("twice the attribute ", a.Space, a.Key)
-		}
-		seen |= bit
-		if n == 5 && a.Key == "xmlns" && a.Space == "" {
-			if reserved(value) {
-				return dst, &EncodeError{"a reserved namespace", ErrInvalidName}
-			}
-			if enc.content {
-				if enc.top {
-					continue
-				}
-				value = enc.contentNS
-			}
-		}
-		dst = append(dst, ' ')
-		dst = appendName(dst, a.Space, a.Key)
-		dst = append(dst, '=', '\'')
-		var ok bool
-		if dst, ok = appendEscaped(dst, value, &attrEscape); !ok {
-			return dst, &EncodeError{"in the value of " + quoted(a.FullKey()), ErrInvalidXMLChar}
-		}
-		dst = append(dst, '\'')
-	}
-	return dst, nil
-}
-
-func appendName(dst []byte, space, local string) []byte {
-	if space != "" {
-		dst = append(dst, space...)
 		dst = append(dst, ':')
 	}
-	return append(dst, local...)
+	if dst, ok = appendName(dst, a.Key); !ok {
+		return dst, badName("attribute ", a.Space, a.Key)
+	}
+	dst = append(dst, '=', '\'')
+	if dst, ok = appendEscaped(dst, value, &attrEscape); !ok {
+		return dst, &EncodeError{"in the value of " + quoted(a.FullKey()), ErrInvalidXMLChar}
+	}
+	return append(dst, '\''), nil
+}
+
+// appendPlain is appendAttr for what most attributes are: no prefix, an ASCII name, an ASCII value with nothing to escape.
+// It reports false, and appends nothing, for any other.
+func appendPlain(dst []byte, key, value string) ([]byte, bool) {
+	n := len(dst)
+	size := len(key) + len(value) + len(` =''`)
+	if cap(dst)-n < size {
+		dst = slices.Grow(dst, size)
+	}
+	b := dst[n : n+size]
+	b[0] = ' '
+	b = b[1:]
+	k := b[:len(key)]
+	all := uint8(cName)
+	for i := range len(key) {
+		c := key[i]
+		k[i] = c
+		all &= class[c]
+	}
+	if all == 0 || class[key[0]]&cStart == 0 {
+		return dst[:n], false
+	}
+	b = b[len(key):]
+	b[0], b[1] = '=', '\''
+	b[len(b)-1] = '\''
+	b = b[2:]
+	var found uint64
+	if len(value) < 8 {
+		b = b[:len(value)]
+		for i := range len(value) {
+			c := value[i]
+			b[i] = c
+			found |= uint64(attrEscape[c])
+		}
+	} else {
+		x := binary.LittleEndian.Uint64([]byte(value[len(value)-8:]))
+		binary.LittleEndian.PutUint64(b[len(value)-8:], x)
+		found = x | special(x)
+		src := []byte(value) // not a copy: it neither escapes nor changes
+		for len(src) > 8 && len(b) > 8 {
+			x := binary.LittleEndian.Uint64(src)
+			binary.LittleEndian.PutUint64(b, x)
+			found |= x | special(x)
+			src, b = src[8:], b[8:]
+		}
+		found &= highs
+	}
+	if found != 0 {
+		return dst[:n], false
+	}
+	return dst[:n+size], true
+}
+
+// appendName appends an NCName, and reports whether it is one.
+func appendName(dst []byte, s string) ([]byte, bool) {
+	n := len(dst)
+	if cap(dst)-n < len(s) {
+		dst = slices.Grow(dst, len(s))
+	}
+	dst = dst[:n+len(s)]
+	b := dst[n:][:len(s)]
+	all := uint8(cName)
+	for i := range len(s) {
+		c := s[i]
+		b[i] = c
+		all &= class[c]
+	}
+	return dst, len(s) > 0 && (all != 0 && class[s[0]]&cStart != 0 || isWideNCName(s))
 }
 
 // twin reports whether one of attrs has the name of a (XML 1.0 §3.1).
@@ -214,39 +294,47 @@ func badName(kind, space, local string) error {
 }
 
 // lookup returns the namespace of prefix, "" if it is not bound.
-func (enc *encoder) lookup(prefix string) string {
+func lookup(scope []declared, prefix string) string {
 	if prefix == "xml" {
 		return nsXML
 	}
-	for i := len(enc.scope) - 1; i >= 0; i-- {
-		if enc.scope[i].prefix == prefix {
-			return enc.scope[i].uri
+	for i := len(scope) - 1; i >= 0; i-- {
+		if scope[i].prefix == prefix {
+			return scope[i].uri
 		}
 	}
 	return ""
 }
 
-// checkPrefixes refuses prefixes that are not bound,
-// and two attributes with the same namespace and local name (XML Names §6.3).
-func (enc *encoder) checkPrefixes(e *etree.Element) error {
-	if e.Space != "" && enc.lookup(e.Space) == "" {
-		return &EncodeError{"prefix " + quoted(e.Space) + " is not bound", ErrInvalidName}
+// checkPrefixes returns the scope with the declarations of e. It refuses those that are not allowed,
+// prefixes that are not bound, and two attributes with the same namespace and local name (XML Names §6.3).
+func checkPrefixes(e *etree.Element, scope []declared) ([]declared, error) {
+	for i := range e.Attr {
+		if a := &e.Attr[i]; a.Space == "xmlns" {
+			if why := badDeclaration(a.Key, a.Value); why != "" {
+				return scope, &EncodeError{why, ErrInvalidName}
+			}
+			scope = append(scope, declared{a.Key, a.Value})
+		}
+	}
+	if e.Space != "" && lookup(scope, e.Space) == "" {
+		return scope, &EncodeError{"prefix " + quoted(e.Space) + " is not bound", ErrInvalidName}
 	}
 	for i := range e.Attr {
 		a := &e.Attr[i]
 		if a.Space == "" || a.Space == "xmlns" {
 			continue
 		}
-		uri := enc.lookup(a.Space)
+		uri := lookup(scope, a.Space)
 		if uri == "" {
-			return &EncodeError{"prefix " + quoted(a.Space) + " is not bound", ErrInvalidName}
+			return scope, &EncodeError{"prefix " + quoted(a.Space) + " is not bound", ErrInvalidName}
 		}
 		for j := range i {
 			b := &e.Attr[j]
-			if b.Key == a.Key && b.Space != "" && b.Space != "xmlns" && enc.lookup(b.Space) == uri {
-				return &EncodeError{"attribute " + quoted(a.FullKey()) + " twice under two prefixes", ErrInvalidName}
+			if b.Key == a.Key && b.Space != "" && b.Space != "xmlns" && lookup(scope, b.Space) == uri {
+				return scope, &EncodeError{"attribute " + quoted(a.FullKey()) + " twice under two prefixes", ErrInvalidName}
 			}
 		}
 	}
-	return nil
+	return scope, nil
 }

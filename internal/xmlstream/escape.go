@@ -2,6 +2,7 @@ package xmlstream
 
 import (
 	"encoding/binary"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -51,34 +52,51 @@ const (
 	quotation = ones * '"'
 )
 
-// special looks at eight bytes. Its high bits are set if one of them is below U+0020, above U+007F
-// or must be escaped somewhere.
+// special looks at eight bytes. The high bit of one that is ASCII is set if it is below U+0020 or must be escaped somewhere.
+// Other bits mean nothing.
 func special(x uint64) uint64 {
-	return x | (x - ones*0x20) | ((x^ampApos)&^ones - ones) | ((x^angles)&^(ones*2) - ones) | ((x ^ quotation) - ones)
+	return (x - ones*0x20) | ((x^ampApos)&^ones - ones) | ((x^angles)&^(ones*2) - ones) | ((x ^ quotation) - ones)
 }
 
 // appendEscaped appends s as text or attribute value. It reports false, with part of s appended,
 // if s is not UTF-8 or holds a character that XML cannot carry.
 func appendEscaped(dst []byte, s string, t *escapes) ([]byte, bool) {
 	n := len(dst)
-	dst = append(dst, s...)
-	b := dst[n:]
-	var found uint64
-	if len(b) >= 8 {
-		for i := 0; i+8 < len(b); i += 8 {
-			found |= special(binary.LittleEndian.Uint64(b[i:]))
-		}
-		found |= special(binary.LittleEndian.Uint64(b[len(b)-8:]))
-		found &= highs
-	} else {
-		for _, c := range b {
+	if cap(dst)-n < len(s) {
+		dst = slices.Grow(dst, len(s))
+	}
+	dst = dst[:n+len(s)]
+	// What needs no escaping is copied and looked at in one go.
+	b := dst[n:][:len(s)]
+	var wide, found uint64
+	if len(s) < 8 {
+		for i := range len(s) {
+			c := s[i]
+			b[i] = c
 			found |= uint64(t[c])
 		}
+	} else {
+		x := binary.LittleEndian.Uint64([]byte(s[len(s)-8:]))
+		binary.LittleEndian.PutUint64(b[len(b)-8:], x)
+		wide, found = x, special(x)&^x
+		src := []byte(s) // not a copy: it neither escapes nor changes
+		for len(src) > 8 && len(b) > 8 {
+			x := binary.LittleEndian.Uint64(src)
+			binary.LittleEndian.PutUint64(b, x)
+			wide |= x
+			found |= special(x) &^ x
+			src, b = src[8:], b[8:]
+		}
+		wide &= highs
+		found &= highs
 	}
-	if found == 0 {
-		return dst, true
+	switch {
+	case found != 0:
+		return appendSpecial(dst[:n], s, t)
+	case wide != 0:
+		return dst, validWide(s)
 	}
-	return appendSpecial(dst[:n], s, t)
+	return dst, true
 }
 
 // appendSpecial is appendEscaped for what is not plain ASCII.

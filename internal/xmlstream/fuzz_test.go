@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/beevik/etree"
 )
@@ -31,11 +32,19 @@ func addSeeds(add func(string)) {
 	}
 }
 
+// watchdog ends the test binary if an input takes more than a second.
+func watchdog() (stop func() bool) {
+	return time.AfterFunc(time.Second, func() { panic("an input takes more than a second") }).Stop
+}
+
 // FuzzDecoder is F-01: whatever the decoder hands out, libexpat and encoding/xml see the same;
 // whatever it calls not well-formed, libexpat refuses.
 func FuzzDecoder(f *testing.F) {
 	addSeeds(func(s string) { f.Add([]byte(s)) })
 	f.Fuzz(func(t *testing.T, data []byte) {
+		stop := watchdog()
+		watch(bytes.NewReader(data), Limits{})
+		stop()
 		for _, l := range []Limits{{}, fuzzLimits} {
 			if diff, s := differ(t, data, l); diff != "" {
 				t.Errorf("%s\nseen %v", diff, s)
@@ -72,6 +81,7 @@ func (r *cutReader) Read(p []byte) (int, error) {
 func FuzzChunks(f *testing.F) {
 	addSeeds(func(s string) { f.Add([]byte(s), []byte{0}); f.Add([]byte(s), []byte{7, 0, 30, 1}) })
 	f.Fuzz(func(t *testing.T, data, cuts []byte) {
+		defer watchdog()()
 		for _, l := range []Limits{{}, fuzzLimits} {
 			want := watch(bytes.NewReader(data), l)
 			if got := watch(&cutReader{data: data, cuts: cuts}, l); got.String() != want.String() {

@@ -65,16 +65,16 @@ func (d *Decoder) normalize(data []byte, ctl bool) bool {
 }
 
 // Where a piece of data stands.
-type place uint8
+type context uint8
 
 const (
-	inText place = iota
+	inText context = iota
 	inCData
 	inValue
 )
 
 // resolve writes what data[from:to] stands for to data[at:], at ≤ from, and returns its end.
-func (d *Decoder) resolve(data []byte, at, from, to int, where place) (int, bool) {
+func (d *Decoder) resolve(data []byte, at, from, to int, where context) (int, bool) {
 	for i := from; i < to; {
 		c := data[i]
 		switch {
