@@ -70,7 +70,8 @@ func (iq *IQ) Payload() *etree.Element {
 
 // Result makes the answer of type result: the id kept, the addresses swapped,
 // with a copy of the payload, which may be nil.
-// It is nil unless the IQ is a request: an answer is never answered.
+// It is nil unless the IQ is a request, because an answer is never answered,
+// and for a sender whose address does not parse.
 func (iq *IQ) Result(payload Elementer) *IQ {
 	r := iq.answer(Result)
 	if r != nil {
@@ -82,7 +83,7 @@ func (iq *IQ) Result(payload Elementer) *IQ {
 // Error makes the answer of type error: the id kept, the addresses swapped,
 // with this condition, its usual type and, if one is given, a text for people to read.
 // It holds nothing of the request's payload.
-// It is nil unless the IQ is a request: an answer is never answered.
+// It is nil where [IQ.Result] is.
 //
 // To read the error of an answer see [IQ.Err].
 func (iq *IQ) Error(c Condition, text ...string) *IQ {
@@ -110,7 +111,11 @@ func (iq *IQ) answer(t IQType) *IQ {
 	if !iq.RequiresResponse() {
 		return nil
 	}
-	r := newIQ(t, iq.From(), iq.ID())
+	from := iq.From()
+	if _, ok := Attr(iq.el, "from"); ok && from.IsZero() {
+		return nil // without an address the answer would go to the server
+	}
+	r := newIQ(t, from, iq.ID())
 	r.SetFrom(iq.To())
 	return r
 }

@@ -78,6 +78,14 @@ func testAddressing(t *testing.T) {
 		equal(t, "ID", s.ID(), "x'1")
 		equal(t, "Lang", s.Lang(), "de")
 		equal(t, "Attr", s.Attr("q"), "1")
+		s.Add(stanza.New("x", "urn:x"))
+		n := 0
+		for c := range s.Children() {
+			equal(t, "child", c, s.Child("x", "urn:x"))
+			n++
+		}
+		equal(t, "children", n, 1)
+		equal(t, "removed", s.Remove("x", stanza.Any), 1)
 		equal(t, "first attribute", s.Element().Attr[0].Key, "xmlns")
 		s.SetTo(jid.JID{})
 		s.SetFrom(jid.JID{})
@@ -167,6 +175,7 @@ func testIQChildren(t *testing.T) {
 	prints(t, "ErrorReply", req.ErrorReply(nil).Child("error", stanza.NSClient),
 		`<error xmlns='jabber:client' type='cancel'><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>`)
 
+	equal(t, "answer to nobody", iqOf(t, `<iq xmlns='jabber:client' type='get' id='a1' from='@@'/>`).Result(nil), nil)
 	own := iqOf(t, `<iq xmlns='jabber:client' type='get' id='a1'/>`)
 	prints(t, "answer to the own server", own.Result(nil).Element(), `<iq xmlns='jabber:client' type='result' id='a1'/>`)
 }

@@ -1,5 +1,0 @@
-//go:build !race
-
-package stanza_test
-
-const raceEnabled = false
