@@ -135,7 +135,9 @@ func (c *conn) run() {
 			return
 		}
 		if mode == readSession {
-			c.s.handle(c, el, c.dec.Size())
+			if !c.s.handle(c, el, c.dec.Size()) {
+				return
+			}
 			if c.s.full.any.Load() {
 				c.pause()
 			}

@@ -203,7 +203,8 @@ func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
 }
 
 // handle takes in one top-level element. One at a time: the reader and Inject take turns.
-func (s *Stream) handle(c *conn, el *etree.Element, size int) {
+// It reports false when the element has ended the connection: what is buffered behind it must not be handled.
+func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 	s.receive <- struct{}{}
 	defer func() { <-s.receive }()
 	s.inSize.Store(int64(size))
@@ -215,11 +216,11 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) {
 		st, err := stanza.From(el)
 		if err != nil {
 			c.fail("unsupported-stanza-type", err)
-			return
+			return false
 		}
 		s.stats.stanzasReceived.Add(1)
 		s.handleStanza(st)
-		return
+		return true
 	}
 	switch registered := s.elements.has(el); {
 	case registered || !isStanzaName(el.Tag) && ns != stanza.NSStreams && ns != "":
@@ -229,9 +230,12 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) {
 		c.features.Store(el)
 	case isStanzaName(el.Tag) || ns == "":
 		c.fail("invalid-namespace", ErrUnexpectedElement)
+		return false
 	default:
 		c.fail("unsupported-stanza-type", ErrUnexpectedElement)
+		return false
 	}
+	return true
 }
 
 func isStanzaName(name string) bool {
