@@ -90,19 +90,19 @@ func (d *Delegates[D]) all() []*entry[D] {
 // post puts a callback on the listener's queue.
 // It runs with a ctx of the session that is current now, unless the listener is removed before.
 func (s *Stream) post(l *listener, isStanza bool, call func(ctx context.Context)) {
-	s.postIn(s.session.Load(), l, isStanza, call)
+	s.postTask(l, task{call: call, stanza: isStanza})
 }
 
-func (s *Stream) postIn(sess *session, l *listener, isStanza bool, call func(ctx context.Context)) {
-	size := 0
-	if isStanza {
-		size = int(s.inSize.Load())
+func (s *Stream) postTask(l *listener, t task) {
+	t.listener, t.stream, t.session = l, s, s.session.Load()
+	if t.stanza {
+		t.size = int(s.inSize.Load())
 	}
 	if l.owner.Load() != s {
 		l.owner.Store(s)
 		s.queues.add(l.queue)
 	}
-	switch l.queue.push(task{listener: l, stream: s, session: sess, call: call, stanza: isStanza, size: size}) {
+	switch l.queue.push(t) {
 	case queueFull:
 		s.full.add(l.queue)
 	case queueOverflow:

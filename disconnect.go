@@ -108,22 +108,31 @@ func (s *Stream) Close(ctx context.Context) error {
 
 // finishQueues waits for all queues but own, and ends the ctx of the callbacks.
 func (s *Stream) finishQueues(ctx context.Context, own *Queue) error {
-	var err error
 	// A moment for callbacks that are nearly through, also when ctx has ended: it bounds waiting, not correctness.
 	grace, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	for _, q := range s.queues.all() {
-		if q == own {
-			continue
+	flush := func() (err error) {
+		for _, q := range s.queues.all() {
+			if q != own && q.Flush(ctx) != nil && q.Flush(grace) != nil {
+				err = ErrQueueBusy
+			}
 		}
-		if q.Flush(ctx) != nil && q.Flush(grace) != nil {
-			err = ErrQueueBusy
-		}
+		return err
 	}
+	err := flush()
 	sess := s.session.Load()
-	if own != nil && err == nil {
-		own.push(task{run: func() { sess.cancel(ErrClosed) }})
-	} else {
+	switch {
+	case err != nil:
+		sess.cancel(ErrClosed)
+	case own != nil:
+		own.push(task{run: func() {
+			s.silent.Store(true)
+			sess.cancel(ErrClosed)
+		}})
+	default:
+		// What is posted from now on, by a Send that fails for instance, is not called; what was just before is waited for.
+		s.silent.Store(true)
+		err = flush()
 		sess.cancel(ErrClosed)
 	}
 	return err

@@ -252,7 +252,11 @@ func (s *Stream) handleRequest(iq *stanza.IQ) {
 		return
 	}
 	if hd := s.handlers.find(iq, stanza.Namespace(payload), payload.Tag); hd != nil {
-		s.post(&hd.listener, true, func(ctx context.Context) { s.runHandler(ctx, hd, iq) })
+		s.postTask(&hd.listener, task{
+			call:   func(ctx context.Context) { s.runHandler(ctx, hd, iq) },
+			gone:   func() { s.answer(iq, stanza.ServiceUnavailable) },
+			stanza: true,
+		})
 		return
 	}
 	s.offer(iq, s.delegates.all())
@@ -265,7 +269,7 @@ func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate]) {
 		if d == nil || e.removed.Load() {
 			continue
 		}
-		s.post(&e.listener, true, func(ctx context.Context) {
+		call := func(ctx context.Context) {
 			handled, panicked := false, true
 			defer func() {
 				switch {
@@ -277,7 +281,8 @@ func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate]) {
 			}()
 			handled = d.DidReceiveIQ(ctx, s, iq)
 			panicked = false
-		})
+		}
+		s.postTask(&e.listener, task{call: call, gone: func() { s.offer(iq, rest[i+1:]) }, stanza: true})
 		return
 	}
 	s.answer(iq, stanza.ServiceUnavailable)

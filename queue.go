@@ -40,8 +40,9 @@ type task struct {
 	stream   *Stream
 	session  *session
 	call     func(context.Context)
-	stanza   bool // counts against the bounds
-	size     int  // its wire bytes
+	gone     func() // in place of call, if the listener was removed; may be nil
+	stanza   bool   // counts against the bounds
+	size     int    // its wire bytes
 	run      func()
 }
 
@@ -51,7 +52,10 @@ func (t *task) exec() {
 		t.run()
 		return
 	}
-	if l.removed.Load() {
+	if l.removed.Load() || t.stream.silent.Load() {
+		if t.gone != nil {
+			t.gone()
+		}
 		return
 	}
 	if l.session != t.session {

@@ -88,6 +88,7 @@ type Stream struct {
 	session atomic.Pointer[session]
 	receive chan struct{} // held while a stanza is handled: the reader and Inject
 	inSize  atomic.Int64  // wire bytes of the stanza being handled
+	silent  atomic.Bool   // Close has returned: no callback starts any more
 	stats   counters
 
 	mu         sync.Mutex // guards what follows
