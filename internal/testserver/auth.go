@@ -212,7 +212,7 @@ func (a *authenticator) begin(s *Session, mechanism string) func(string) (string
 			}
 			return s.binding(typ)
 		},
-		keys: func(user string) (*scramKeys, bool) { return s.srv.scramKeys(user, base) },
+		keys: func(user string) *scramKeys { return s.srv.scramKeys(user, base) },
 	}
 	return func(msg string) (string, string, error) {
 		reply, err := x.first(msg)
@@ -271,8 +271,8 @@ func (s *Server) localpart(user string) string {
 	return j.Local()
 }
 
-// scramKeys returns keys for an unknown user too, so that both look alike until the proof (RFC 5802 §9).
-func (s *Server) scramKeys(user, mechanism string) (*scramKeys, bool) {
+// scramKeys returns keys of a random password for an unknown user, so that both look alike until the proof (RFC 5802 §9).
+func (s *Server) scramKeys(user, mechanism string) *scramKeys {
 	local := s.localpart(user)
 	s.mu.Lock()
 	a := s.accounts[local]
@@ -281,7 +281,7 @@ func (s *Server) scramKeys(user, mechanism string) (*scramKeys, bool) {
 	if known {
 		if k := a.keys[mechanism]; k != nil {
 			s.mu.Unlock()
-			return k, true
+			return k
 		}
 		password = a.password
 	}
@@ -297,7 +297,7 @@ func (s *Server) scramKeys(user, mechanism string) (*scramKeys, bool) {
 		}
 		s.mu.Unlock()
 	}
-	return k, known
+	return k
 }
 
 // newAnonymous makes an account that lasts as long as its session.

@@ -1,6 +1,8 @@
 package testserver
 
 import (
+	"crypto/pbkdf2"
+	"crypto/subtle"
 	"crypto/tls"
 	"encoding/base64"
 	"slices"
@@ -183,7 +185,7 @@ func TestScramVectors(t *testing.T) {
 			}
 			nonce := tt.cnonce + tt.snonce
 			s := &scramServer{
-				hash: h, creds: keys, known: true, gs2: "n,,", nonce: nonce,
+				hash: h, creds: keys, gs2: "n,,", nonce: nonce,
 				authMessage: "n=user,r=" + tt.cnonce + ",r=" + nonce + ",s=" + tt.salt + ",i=4096",
 			}
 			got, err := s.final("c=biws,r=" + nonce + ",p=" + tt.proof)
@@ -191,6 +193,29 @@ func TestScramVectors(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got, err, want)
 			}
 		})
+	}
+}
+
+// TestScramNonce: a proof that is right for a nonce that is not ours must not pass.
+func TestScramNonce(t *testing.T) {
+	h := scramHashes["SCRAM-SHA-256"]
+	for _, nonce := range []string{"ours", "theirs"} {
+		keys, err := newScramKeys(h, "pencil", 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		salted, err := pbkdf2.Key(h, "pencil", keys.salt, 4096, h().Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &scramServer{hash: h, creds: keys, gs2: "n,,", nonce: "ours", authMessage: "first"}
+		without := "c=biws,r=" + nonce
+		proof := mac(h, salted, "Client Key")
+		subtle.XORBytes(proof, proof, mac(h, keys.stored, "first,"+without))
+		_, err = s.final(without + ",p=" + base64.StdEncoding.EncodeToString(proof))
+		if ok := err == nil; ok != (nonce == "ours") {
+			t.Errorf("nonce %s: %v", nonce, err)
+		}
 	}
 }
 

@@ -38,12 +38,20 @@ func TestMessages(t *testing.T) {
 	// A full address whose resource is gone falls back to the bare one.
 	j.write("<message to='romeo@example.test/gone' type='chat' id='5'/>")
 	r2.want("<message to='romeo@example.test/gone' type='chat' id='5' from='juliet@example.test/balcony'/>")
-	// A headline goes to all.
+	// A headline goes to all but those of a negative priority.
+	hidden := login(t, srv, "romeo", "hidden")
+	hidden.write("<presence><priority>-1</priority></presence>")
+	for range 3 { // its own presence, and what the others have
+		hidden.next()
+	}
+	r.next()
+	r2.next()
 	j.write("<message to='romeo@example.test' type='headline' id='6'/>")
 	r2.want("<message to='romeo@example.test' type='headline' id='6' from='juliet@example.test/balcony'/>")
 	r.want("<message to='romeo@example.test' type='headline' id='6' from='juliet@example.test/balcony'/>")
 	r2.quiet()
 	r.quiet()
+	hidden.quiet()
 
 	for _, tt := range []struct{ name, to, typ, cond, errType string }{
 		{"nobody", "nobody@example.test", "chat", "service-unavailable", "cancel"},
@@ -286,9 +294,27 @@ func TestDirectedPresence(t *testing.T) {
 	j.write("<presence type='unavailable'/>")
 	j.want("<presence type='unavailable' from='juliet@example.test/balcony' to='juliet@example.test/balcony'/>")
 	r.want("<presence type='unavailable' from='juliet@example.test/balcony' to='romeo@example.test/orchard'/>")
-	j.write("<presence type='probe' to='romeo@example.test'/><presence type='subscribe'/>")
+	j.write("<presence type='probe' to='romeo@example.test'/>")
+	// Granting what nobody asked for is kept on the granting side.
+	j.write("<presence type='subscribed' to='romeo@example.test'/>")
 	j.quiet()
+	if err := srv.Deliver("<presence type='subscribed' from='juliet@example.test' to='romeo@example.test'/>"); err != nil {
+		t.Fatal(err)
+	}
 	r.quiet()
+	if got := rosterOf(srv, "romeo"); got != "" {
+		t.Errorf("romeo's roster: %s", got)
+	}
+	j.write("<presence type='subscribe' id='s'/>")
+	j.want("<presence type='error' id='s' to='*'>" + fmt.Sprintf(stanzaError, "modify", "bad-request") + "</presence>")
+
+	// A roster that claims a subscription is not enough to see the contact.
+	if err := srv.AddContact("juliet", Contact{JID: "romeo@example.test", Subscription: "to"}); err != nil {
+		t.Fatal(err)
+	}
+	j.write("<presence/>")
+	j.want("<presence from='*' to='*'/>")
+	j.quiet()
 }
 
 func TestIQs(t *testing.T) {

@@ -36,7 +36,7 @@ func (s *Session) handlePresence(e *etree.Element, to jid.JID) {
 		srv.routeLocked(e, to)
 	case "subscribe", "subscribed", "unsubscribe", "unsubscribed":
 		if to == (jid.JID{}) {
-			srv.bounceLocked(e, "bad-request")
+			s.deliver(srv.errorReply(e, "bad-request"))
 			return
 		}
 		srv.subscriptionOut(s.account, e, typ, to.Bare())
@@ -46,7 +46,7 @@ func (s *Session) handlePresence(e *etree.Element, to jid.JID) {
 		}
 	case "probe": // for servers only (RFC 6121 §4.3)
 	default:
-		srv.bounceLocked(e, "bad-request")
+		s.deliver(srv.errorReply(e, "bad-request"))
 	}
 }
 

@@ -68,10 +68,10 @@ func mac(h func() hash.Hash, key []byte, text string) []byte {
 // scramServer is the server's half of one SCRAM exchange (RFC 5802 §5).
 type scramServer struct {
 	hash    func() hash.Hash
-	plus    bool                                 // the mechanism chosen ends in -PLUS
-	offered bool                                 // the server offered a -PLUS mechanism
-	binding func(typ string) []byte              // nil result: the type is not offered
-	keys    func(user string) (*scramKeys, bool) // false: there is no such account; keys must be usable all the same
+	plus    bool                         // the mechanism chosen ends in -PLUS
+	offered bool                         // the server offered a -PLUS mechanism
+	binding func(typ string) []byte      // nil result: the type is not offered
+	keys    func(user string) *scramKeys // of an unknown user too: keys that nothing fits
 
 	user, authzid string
 	gs2           string
@@ -79,7 +79,6 @@ type scramServer struct {
 	nonce         string
 	authMessage   string
 	creds         *scramKeys
-	known         bool
 }
 
 var (
@@ -116,7 +115,7 @@ func (s *scramServer) first(msg string) (string, error) {
 		return "", errScramMalformed
 	}
 	s.nonce = fields[1][2:] + rand.Text()
-	s.creds, s.known = s.keys(s.user)
+	s.creds = s.keys(s.user)
 	reply := fmt.Sprintf("r=%s,s=%s,i=%d", s.nonce, base64.StdEncoding.EncodeToString(s.creds.salt), s.creds.iterations)
 	s.authMessage = bare + "," + reply
 	return reply, nil
@@ -167,7 +166,7 @@ func (s *scramServer) final(msg string) (string, error) {
 	clientKey := make([]byte, len(proof))
 	subtle.XORBytes(clientKey, proof, signature)
 	digest.Write(clientKey)
-	if !hmac.Equal(digest.Sum(nil), s.creds.stored) || !s.known {
+	if !hmac.Equal(digest.Sum(nil), s.creds.stored) {
 		return "", errScramProof
 	}
 	return "v=" + base64.StdEncoding.EncodeToString(mac(s.hash, s.creds.server, s.authMessage)), nil

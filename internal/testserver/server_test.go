@@ -233,6 +233,9 @@ func TestStreamErrors(t *testing.T) {
 			"<text xmlns='" + nsStreamErrors + "' xml:lang='en'>go</text><x xmlns='urn:x'/></stream:error>")
 		c.write("<message to='juliet@example.test'/>") // too late: ignored
 		c.ends(true)
+		if got := srv.Offline("juliet"); got != 0 {
+			t.Errorf("what came after the error was handled: %d messages stored", got)
+		}
 		if err := srv.StreamError(jid.MustParse("romeo@example.test"), StreamError{Condition: "reset"}); err == nil {
 			t.Error("romeo has no session, and no error")
 		}
@@ -504,6 +507,9 @@ func TestRemoteContacts(t *testing.T) {
 	got := make(chan string, 10)
 	srv.HandleDomain("other.test", func(e *etree.Element) { got <- e.Tag + ":" + attr(e, "type") + ":" + attr(e, "to") })
 	if err := srv.AddContact("juliet", Contact{JID: "romeo@other.test", Subscription: "both"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.AddContact("juliet", Contact{JID: "tybalt@other.test"}); err != nil {
 		t.Fatal(err)
 	}
 	j := online(t, srv, "juliet", "balcony")
