@@ -145,6 +145,9 @@ func (d *Decoder) Next() (*etree.Element, error) {
 			}
 			d.size = d.scan
 			d.consume(d.scan)
+			if d.rec.oversized() {
+				d.rec = nil
+			}
 			d.rewind()
 			return e, nil
 		case frameMore:

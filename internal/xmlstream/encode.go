@@ -119,11 +119,11 @@ func (enc *encoder) appendElement(dst []byte, e *etree.Element, scope []declared
 			return dst, badName("attribute ", a.Space, a.Key)
 		}
 		if len(e.Attr) > 1 {
-			bit := uint64(1) << ((uint(a.Key[0]) ^ uint(n)<<3) & 63)
-			if seen&bit != 0 && twin(e.Attr[:i], a) {
+			k := (uint(a.Key[0]) ^ uint(n)<<3) & 63
+			if seen&(1<<k) != 0 && twin(e.Attr[:i], a) {
 				return dst, badName("twice the attribute ", a.Space, a.Key)
 			}
-			seen |= bit
+			seen |= 1 << k
 		}
 		value := a.Value
 		if a.Space == "" {
@@ -273,7 +273,7 @@ func appendName(dst []byte, s string) ([]byte, bool) {
 		b[i] = c
 		all &= class[c]
 	}
-	return dst, len(s) > 0 && (all != 0 && class[s[0]]&cStart != 0 || isWideNCName(s))
+	return dst, len(s) > 0 && (all != 0 && class[s[0]]&cStart != 0 || isNCName(s))
 }
 
 // twin reports whether one of attrs has the name of a (XML 1.0 §3.1).

@@ -99,15 +99,6 @@ func scanQName(b []byte, i int) (end, colon int) {
 
 // isNCName reports whether s is an NCName.
 func isNCName(s string) bool {
-	all := uint8(cName)
-	for i := range len(s) {
-		all &= class[s[i]]
-	}
-	return s != "" && (all != 0 && class[s[0]]&cStart != 0 || isWideNCName(s))
-}
-
-// isWideNCName is isNCName for names that are not all ASCII name characters.
-func isWideNCName(s string) bool {
 	for i, r := range s {
 		switch {
 		case r < utf8.RuneSelf:
@@ -119,5 +110,5 @@ func isWideNCName(s string) bool {
 			return false // U+FFFD, which bad UTF-8 becomes, is in neither table
 		}
 	}
-	return true
+	return s != ""
 }
