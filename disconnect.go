@@ -8,8 +8,12 @@ import (
 
 // Wait blocks until the connection has ended for good and returns the cause: nil after Close, after Disconnect
 // and after the server closed the stream in the ordinary way.
-// It returns at once, with a [*DisconnectedError], when the stream was never connected.
+// It returns at once, with a [*DisconnectedError], when the stream was never connected;
+// with the ctx of an interceptor it returns [ErrInInterceptor].
 func (s *Stream) Wait(ctx context.Context) error {
+	if callOf(ctx).inline {
+		return ErrInInterceptor
+	}
 	s.mu.Lock()
 	ended := s.ended
 	s.mu.Unlock()
