@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 )
 
 // Sentinels, matched with [errors.Is]. Each names the calls that return it.
@@ -42,6 +43,14 @@ var (
 	ErrDuplicateID = errors.New("xmpp: a request with this id is open")
 	// ErrStanzaTooBig is returned by [Stream.Send] for a stanza above the limit that the server announced (XEP-0478).
 	ErrStanzaTooBig = errors.New("xmpp: stanza is larger than the server accepts")
+	// ErrInvalidXMLChar is returned by [Stream.Send] for text or an attribute value that is not UTF-8
+	// or holds a character that XML cannot carry, such as U+0000.
+	ErrInvalidXMLChar = xmlstream.ErrInvalidXMLChar
+	// ErrInvalidXMLName is returned by [Stream.Send] for a name that is none, a prefix that is not bound,
+	// or an attribute that is there twice.
+	ErrInvalidXMLName = xmlstream.ErrInvalidName
+	// ErrRestrictedXML is returned by [Stream.Send] for a comment, a processing instruction or a directive.
+	ErrRestrictedXML = xmlstream.ErrRestrictedXML
 	// ErrNegotiationTimeout is the cause when the server did not complete a step within Config.ConnectTimeout.
 	ErrNegotiationTimeout = errors.New("xmpp: the server did not answer in time")
 	// ErrWriteTimeout is the cause of a disconnect when the socket took no bytes for Config.WriteTimeout.

@@ -29,7 +29,7 @@ func (s *Stream) ready() (*conn, error) {
 // A nil error means that it is queued in order on this session; it means neither that it was written nor that it was received.
 // An error means that nothing of it will be written: ctx ended; [*DisconnectedError], [ErrClosed] or [ErrInvalidState]
 // without a connection that is logged in; [ErrDropped] by an interceptor; [ErrStanzaTooBig];
-// [ErrInvalidParameter] for what is no stanza; or an error that tells which character or name XML does not allow.
+// [ErrInvalidParameter] for what is no stanza; [ErrInvalidXMLChar], [ErrInvalidXMLName] or [ErrRestrictedXML] for what no stream may carry.
 //
 // It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written.
 func (s *Stream) Send(ctx context.Context, e stanza.Elementer) error {
