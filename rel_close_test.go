@@ -127,9 +127,9 @@ func TestRel_R24(t *testing.T) {
 			stop := make(chan struct{})
 			raw := newRawServer(t, plainLogin(func(c *rawConn) {
 				if stalled {
-					c.pipe().Stall(true, false)
+					c.raw.Stall(true, false)
 					<-stop
-					c.pipe().Stall(false, false)
+					c.raw.Stall(false, false)
 				}
 				c.wait("</stream:stream>")
 				c.say("</stream:stream>")

@@ -15,7 +15,6 @@ import (
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
-	"github.com/go-xmppframework/xmpp/internal/testserver"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -246,14 +245,6 @@ func (r *rawServer) plainConfig() xmpp.Config {
 	c := r.config()
 	c.JID, c.Credentials, c.TLSPolicy = xmpp.MustParseJID(rawDomain), xmpp.Anonymous(), xmpp.InsecureTLSPreferred
 	return c
-}
-
-// pipe is the server's end below whatever is on it.
-func (c *rawConn) pipe() *testserver.Conn {
-	if tc, ok := c.Conn.(*tls.Conn); ok {
-		return tc.NetConn().(*testserver.Conn)
-	}
-	return c.Conn.(*testserver.Conn)
 }
 
 var attrID = regexp.MustCompile(`id=["']([^"']+)`)

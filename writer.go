@@ -201,6 +201,9 @@ func (w *writer) flush() {
 		w.c.s.settle(batch, state, err)
 
 		w.acquire()
+		if err != nil && w.err == nil { // what is behind is not written: stop settles it
+			w.err = &DisconnectedError{Cause: w.c.cause}
+		}
 		w.inFlight, w.flying = 0, 0
 		clear(batch)
 		w.spare = batch[:0]
