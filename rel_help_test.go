@@ -15,6 +15,7 @@ import (
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/testserver"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -254,4 +255,17 @@ func msg(id, body string) *stanza.Message {
 	m := stanza.NewMessage(stanza.Chat, xmpp.MustParseJID("bob@example.test"), body)
 	m.SetID(id)
 	return m
+}
+
+// collect is a server's handler that swallows messages and notes their ids.
+func collect(mu *sync.Mutex, ids *[]string) func(*testserver.Session, *etree.Element) bool {
+	return func(_ *testserver.Session, e *etree.Element) bool {
+		if e.Tag != "message" {
+			return false
+		}
+		mu.Lock()
+		*ids = append(*ids, e.SelectAttrValue("id", ""))
+		mu.Unlock()
+		return true
+	}
 }
