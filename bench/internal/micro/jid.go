@@ -1,6 +1,9 @@
 package micro
 
 import (
+	"cmp"
+	"errors"
+
 	"github.com/go-xmppframework/xmpp/jid"
 	mjid "mellium.im/xmpp/jid"
 )
@@ -15,29 +18,25 @@ var Addresses = []Address{
 	{"Cyrillic local part", "ромео@example.com"},
 }
 
-var (
-	keepOurs    jid.JID
-	keepMellium mjid.JID
-	keepString  string
-)
+var errEmpty = errors.New("empty")
 
 // JIDs lists, for each address, parsing with this library and with mellium.im/xmpp, then String of both.
 func JIDs() []Candidate {
 	var list []Candidate
 	for _, a := range Addresses {
 		list = append(list,
-			Candidate{Name: "ours: parse " + a.Name, Module: "this library", Run: func() (err error) {
+			Candidate{Name: "ours: parse " + a.Name, Module: "this library", Run: func() error {
 				for range batch {
-					if keepOurs, err = jid.Parse(a.Text); err != nil {
-						return err
+					if j, err := jid.Parse(a.Text); err != nil || j.IsZero() {
+						return cmp.Or(err, errEmpty)
 					}
 				}
 				return nil
 			}},
-			Candidate{Name: "mellium: parse " + a.Name, Module: "mellium.im/xmpp v0.23.0", Run: func() (err error) {
+			Candidate{Name: "mellium: parse " + a.Name, Module: "mellium.im/xmpp v0.23.0", Run: func() error {
 				for range batch {
-					if keepMellium, err = mjid.Parse(a.Text); err != nil {
-						return err
+					if j, err := mjid.Parse(a.Text); err != nil || j.Domainpart() == "" {
+						return cmp.Or(err, errEmpty)
 					}
 				}
 				return nil
@@ -47,13 +46,17 @@ func JIDs() []Candidate {
 	list = append(list,
 		Candidate{Name: "ours: String", Module: "this library", Run: func() error {
 			for range batch {
-				keepString = j.String()
+				if j.String() == "" {
+					return errEmpty
+				}
 			}
 			return nil
 		}},
 		Candidate{Name: "mellium: String", Module: "mellium.im/xmpp v0.23.0", Run: func() error {
 			for range batch {
-				keepString = m.String()
+				if m.String() == "" {
+					return errEmpty
+				}
 			}
 			return nil
 		}})
