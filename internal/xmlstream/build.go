@@ -75,10 +75,10 @@ func (d *Decoder) tree(s string, cut bool) *etree.Element {
 			attr += len(recs)
 			if cur == nil && cut {
 				if addNS {
-					slot = setAttr(e, attrs, slot, "", "xmlns", d.contentNS)
+					slot = setAttr(e, attrs, slot, "", "xmlns", d.mapped(d.contentNS))
 				} else if def >= 0 {
 					a := recs[def]
-					slot = setAttr(e, attrs, slot, "", "xmlns", s[a.val:a.end])
+					slot = setAttr(e, attrs, slot, "", "xmlns", d.mapped(s[a.val:a.end]))
 				}
 				for _, i := range w.inuse {
 					slot = setAttr(e, attrs, slot, "xmlns", d.inherited[i].prefix, d.inherited[i].uri)
@@ -97,6 +97,9 @@ func (d *Decoder) tree(s string, cut bool) *etree.Element {
 					}
 					if cur == nil && i == def {
 						continue
+					}
+					if cut {
+						val = d.mapped(val)
 					}
 				}
 				slot = setAttr(e, attrs, slot, space, key, val)
@@ -122,6 +125,14 @@ func (d *Decoder) tree(s string, cut bool) *etree.Element {
 	root := &elems[0]
 	d.orphan(root)
 	return root
+}
+
+// mapped returns the default namespace that is handed out for uri.
+func (d *Decoder) mapped(uri string) string {
+	if d.contentAs != "" && uri == d.contentNS && uri != "" {
+		return d.contentAs
+	}
+	return uri
 }
 
 // setAttr makes the attribute attrs[slot] of e and returns the next slot.

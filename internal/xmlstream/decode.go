@@ -37,6 +37,7 @@ type Decoder struct {
 
 	root      string    // the raw name of the stream's root
 	contentNS string    // its default namespace
+	contentAs string    // what elements are given in its place; "" for itself
 	inherited []binding // the prefixes it binds
 
 	foster  etree.Element // see orphan
@@ -63,6 +64,12 @@ func NewDecoder(r io.Reader, l Limits) *Decoder {
 // SetLimits changes the limits, from the next top-level element on that has not begun to be framed.
 // Bytes that are buffered but not yet looked at by Next or Ready are subject to the new limits.
 func (d *Decoder) SetLimits(l Limits) { d.newLim = l.withDefaults() }
+
+// MapContent makes Next hand out ns wherever an element has the stream's default namespace,
+// by inheriting it or by declaring it as its own default. A component gives jabber:client here,
+// so that its stanzas have the same names as everybody's; [AppendElement] maps the other way.
+// Prefixes bound to the namespace stay bound to it. It holds for all later elements and streams; "" ends it.
+func (d *Decoder) MapContent(ns string) { d.contentAs = ns }
 
 // Restart begins a new stream on the same bytes, as after SASL negotiation (RFC 6120 §6.4.6):
 // it keeps what is buffered and forgets the stream's namespaces. The caller calls Header next.

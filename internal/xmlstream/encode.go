@@ -43,7 +43,7 @@ const nsClient = "jabber:client"
 //
 // It omits the declaration of that namespace from e. For a contentNS other than jabber:client, as components have,
 // every default namespace jabber:client becomes contentNS, from e down to elements that declare another;
-// what is inside those, such as a forwarded stanza, stays as it is.
+// what is inside those, such as a forwarded stanza, stays as it is, and so do prefixes bound to jabber:client.
 // The prefix stream is bound, since [AppendHeader] binds it.
 //
 // The tree is taken as it stands: what the ancestors of e declare does not count.

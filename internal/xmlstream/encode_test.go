@@ -61,23 +61,36 @@ func TestAppendElement(t *testing.T) {
 	}
 }
 
-// TestComponentRoundTrip: what a component is sent comes out in its content namespace,
-// and what it sends under jabber:client goes out in it.
+// TestComponentRoundTrip: a component sends under jabber:client and gets its stanzas under it,
+// with its own content namespace on the wire.
 func TestComponentRoundTrip(t *testing.T) {
 	const ns = "jabber:component:accept"
-	e := tree(t, "<message xmlns='jabber:client'><body>x</body></message>")
-	out := AppendHeader(nil, Header{ContentNS: ns, To: "c.example"})
-	out, err := AppendElement(out, e, ns)
+	e := tree(t, "<message xmlns='jabber:client'><body>x</body><b xmlns='jabber:client'/><c xmlns='urn:c'/></message>")
+	stream := AppendHeader(nil, Header{ContentNS: ns, To: "c.example"})
+	stream, err := AppendElement(stream, e, ns)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := NewDecoder(bytes.NewReader(append(out, Footer...)), Limits{})
-	if _, err := d.Header(); err != nil {
-		t.Fatal(err)
-	}
-	back, err := d.Next()
-	if err != nil || back.NamespaceURI() != ns || back.SelectElement("body").NamespaceURI() != ns {
-		t.Errorf("got %v, %v", back, err)
+	stream = append(stream, "<iq a='"+ns+"' xmlns='"+ns+"'/>"+Footer...)
+	for _, c := range []struct{ as, message, iq string }{
+		{"", "<message xmlns='" + ns + "'><body>x</body><b xmlns='" + ns + "'/><c xmlns='urn:c'/></message>", "<iq xmlns='" + ns + "' a='" + ns + "'/>"},
+		{nsClient, write(t, e), "<iq xmlns='jabber:client' a='" + ns + "'/>"},
+	} {
+		d := NewDecoder(bytes.NewReader(stream), Limits{})
+		d.MapContent(c.as)
+		h, err := d.Header()
+		if err != nil || h.SelectAttrValue("xmlns", "") != ns {
+			t.Fatalf("header %v, %v", h, err)
+		}
+		for _, want := range []string{c.message, c.iq} {
+			back, err := d.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := write(t, back); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		}
 	}
 }
 
