@@ -238,6 +238,11 @@ func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net
 		d := net.Dialer{KeepAlive: 30 * time.Second}
 		return transport.Dial(ctx, s.cfg.Resolver, d.DialContext, t, !s.cfg.PreferIPv4)
 	}
+	if t.Timeout > 0 { // others are behind it
+		limited, cancel := context.WithTimeoutCause(ctx, t.Timeout, ErrNegotiationTimeout)
+		defer cancel()
+		ctx = limited
+	}
 	type result struct {
 		nc  net.Conn
 		err error
