@@ -297,19 +297,6 @@ func (r *connReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// traceSent logs what is about to be written.
-func (c *conn) traceSent(b []byte) {
-	if c.s.log.Enabled(context.Background(), LevelTrace) {
-		c.s.log.Log(context.Background(), LevelTrace, "xmpp: sent", "stanza", clip(string(b)))
-	}
-}
-
-func (s *Stream) traceReceived(el *etree.Element) {
-	if s.log.Enabled(context.Background(), LevelTrace) {
-		s.log.Log(context.Background(), LevelTrace, "xmpp: received", "stanza", clip(stanza.Compact(el)))
-	}
-}
-
 // startKeepAlive looks at the connection four times an interval (RFC 6120 section 4.6.1).
 func (s *Stream) startKeepAlive(c *conn) {
 	s.mu.Lock()

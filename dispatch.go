@@ -209,7 +209,7 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 	defer func() { <-s.receive }()
 	s.inSize.Store(int64(size))
 	defer s.inSize.Store(0)
-	s.traceReceived(el)
+	s.trace("xmpp: received", el)
 
 	ns := stanza.Namespace(el)
 	if ns == stanza.NSClient {

@@ -3,7 +3,6 @@ package xmpp
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -222,18 +221,4 @@ func (e *PanicError) Error() string {
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
-}
-
-// clip makes a string from the outside safe to print on one line: control characters escaped, at most 1 KiB.
-func clip(s string) string {
-	const limit = 1024
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit]
-	}
-	q := strconv.Quote(s)
-	if q = q[1 : len(q)-1]; cut {
-		q += "…"
-	}
-	return q
 }

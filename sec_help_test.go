@@ -24,8 +24,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/testserver"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -340,4 +342,13 @@ func lasted(t testing.TB, since time.Time, limit time.Duration, what string) {
 	if d := time.Since(since); d > limit+time.Second {
 		t.Errorf("%s took %v, it may take %v", what, d, limit)
 	}
+}
+
+// parse reads one element as a stream would.
+func parse(xml string) (*etree.Element, error) {
+	d := xmlstream.NewDecoder(strings.NewReader(strings.TrimPrefix(header, "<?xml version='1.0'?>")+xml), xmlstream.Limits{StanzaBytes: 1 << 20})
+	if _, err := d.Header(); err != nil {
+		return nil, err
+	}
+	return d.Next()
 }

@@ -133,7 +133,7 @@ func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
 		*w.buf = (*w.buf)[:start]
 		return err
 	}
-	w.c.traceSent(b[start:])
+	w.c.s.trace("xmpp: sent", o.el)
 	*w.buf = b
 	w.batch = append(w.batch, o)
 	w.startLocked()
