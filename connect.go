@@ -69,7 +69,11 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	}
 	s.state = to
 	if from == StateDisconnected {
+		changed := s.serverJID != (JID{}) && s.serverJID != s.cfg.JID
 		s.ended, s.cause, s.serverJID = make(chan struct{}), nil, JID{}
+		if changed {
+			s.postDidChangeMyJID(s.cfg.JID)
+		}
 		if s.cfg.ResetByteCounters {
 			s.stats.resetBytes()
 		}

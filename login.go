@@ -366,10 +366,10 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session,
 	}
 	s.hadSession = true
 	s.mu.Unlock()
+	if changed {
+		s.postDidChangeMyJID(jid)
+	}
 	for _, e := range s.delegates.all() {
-		if d := e.v.JID; d != nil && changed {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidChangeMyJID(ctx, s, jid) })
-		}
 		if d := e.v.Session; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, kind) })
 		}
@@ -377,6 +377,14 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session,
 	c.negotiating.Store(false)
 	c.resume(readSession)
 	return old, nil
+}
+
+func (s *Stream) postDidChangeMyJID(jid JID) {
+	for _, e := range s.delegates.all() {
+		if d := e.v.JID; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidChangeMyJID(ctx, s, jid) })
+		}
+	}
 }
 
 // loggedIn completes a login.
