@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +21,7 @@ import (
 )
 
 // FuzzFeatures plays a server that says anything at all. Parts of the script are separated by NUL; each is sent when
-// the client has said something. A TLS handshake is taken part in, and the script goes on inside.
+// the client has said something, or has been silent for a while. A TLS handshake is taken part in, and the script goes on inside.
 // Under the policy Required no credentials may leave in clear text, Login must not succeed, and must end within a second.
 func FuzzFeatures(f *testing.F) {
 	mechs := offerSASL("PLAIN", "SCRAM-SHA-1")
@@ -49,13 +51,13 @@ func FuzzFeatures(f *testing.F) {
 		var done sync.WaitGroup
 		done.Go(func() {
 			defer server.Close()
-			_ = server.SetDeadline(time.Now().Add(2 * time.Second))
+			_ = server.SetWriteDeadline(time.Now().Add(time.Second))
 			fuzzServer(server, &clear, &tls.Config{Certificates: []tls.Certificate{cert}}, bytes.Split(script, []byte{0}))
 		})
 		s, err := xmpp.New(xmpp.Config{
 			JID: xmpp.MustParseJID("alice@" + rawDomain), Credentials: xmpp.Password(secret), Host: "server.invalid", AllowPlain: true,
 			Dial:    func(context.Context, string, string) (net.Conn, error) { return client, nil },
-			RootCAs: testserver.DefaultAuthority().Pool(), ConnectTimeout: 500 * time.Millisecond, NoInitialPresence: true,
+			RootCAs: testserver.DefaultAuthority().Pool(), ConnectTimeout: 400 * time.Millisecond, NoInitialPresence: true,
 			NewID: func() string { return "id" }, // so that a script can answer the request for a resource
 		})
 		if err != nil {
@@ -86,12 +88,21 @@ func ended() context.Context {
 	return ctx
 }
 
-// fuzzServer sends a part whenever the client has sent something, and closes after the last.
+// fuzzServer sends a part whenever the client has sent something or is silent, and closes after the last.
 func fuzzServer(server *testserver.Conn, clear *bytes.Buffer, cfg *tls.Config, parts [][]byte) {
 	var rw io.ReadWriter = server
 	buf := make([]byte, 4096)
-	for _, p := range parts {
+	read := func() (int, error) {
+		_ = server.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		n, err := rw.Read(buf)
+		_ = server.SetReadDeadline(time.Now().Add(time.Second))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
+		return n, err
+	}
+	for _, p := range parts {
+		n, err := read()
 		if rw == io.ReadWriter(server) {
 			if n > 0 && buf[0] == 0x16 { // a ClientHello
 				tc := tls.Server(&prefixed{Conn: server, first: bytes.Clone(buf[:n])}, cfg)
@@ -99,7 +110,7 @@ func fuzzServer(server *testserver.Conn, clear *bytes.Buffer, cfg *tls.Config, p
 					return
 				}
 				rw = tc
-				n, err = rw.Read(buf)
+				n, err = read()
 			} else {
 				clear.Write(buf[:n])
 			}
@@ -142,7 +153,7 @@ func FuzzStanza(f *testing.F) {
 		"<presence type='subscribe' from='bob@example.test'/>", "<presence><priority>-129</priority></presence>",
 		"<iq type='get' id='1' from='bob@example.test/x'><query xmlns='jabber:iq:version'/></iq>",
 		"<iq type='set' id='p' from='alice@example.test'><query xmlns='jabber:iq:roster'><item jid='evil@example.test' subscription='both'/></query></iq>",
-		"<iq type='result' id='1'/>", "<iq type='error' id='1'><error code='404'/></iq>", "<iq type='bogus'/>", "<iq type='get' id='1'/>", "<iq type='set' id='1'><a/><b/></iq>",
+		"<iq type='result' id='1'/>", "<iq type='error' id='1'><error code='404'/></iq>", "<iq type='result'/>", "<iq type='get'><x xmlns='urn:x'/></iq>", "<iq type='bogus'/>", "<iq type='get' id='1'/>", "<iq type='set' id='1'><a/><b/></iq>",
 		"<message from='@@'/>", "<iq type='get' id='1' to='@@'><x xmlns='urn:x'/></iq>", "<message xmlns='jabber:server'/>", "<foo xmlns='urn:x'/>",
 		"<message> <result xmlns='urn:xmpp:mam:2' queryid='q'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='bad'/><message xmlns='jabber:client' from='a@b'><body>x</body></message></forwarded></result></message>",
 		"<message><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='boss@example.test'><body>x</body></message></forwarded></received></message>",

@@ -52,6 +52,11 @@ func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error
 	}
 	o.receipt = r
 	if o.st != nil {
+		if iq, ok := o.st.(*stanza.IQ); ok && iq.ID() == "" {
+			iq = iq.Copy()
+			iq.SetID(s.cfg.NewID())
+			o.st = iq
+		}
 		st, _ := s.intercept(ctx, o.st, true)
 		if st == nil {
 			return ErrDropped
@@ -84,11 +89,6 @@ func (s *Stream) outgoing(e stanza.Elementer) (o outgoing, err error) {
 	if st, ok := e.(stanza.Stanza); ok {
 		if rv := reflect.ValueOf(st); rv.IsNil() {
 			return o, fmt.Errorf("%w: there is nothing to send", ErrInvalidParameter)
-		}
-		if iq, ok := st.(*stanza.IQ); ok && iq.ID() == "" {
-			iq = iq.Copy()
-			iq.SetID(s.cfg.NewID())
-			st = iq
 		}
 		return outgoing{st: st, el: st.Element()}, nil
 	}
