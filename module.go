@@ -146,43 +146,85 @@ func ModuleOf[T any](s *Stream) (m T, ok bool) {
 // function to undo it, which runs when the module is deactivated or stop is called. attach may return nil.
 // It is how an application listens to modules that others activate.
 func AutoDelegate[T any](s *Stream, attach func(m T) (detach func())) (stop func()) {
-	w := &moduleWatch{attach: func(m Module) func() {
+	w := &moduleWatch{stream: s, attach: func(m Module) func() {
 		if t, ok := m.(T); ok {
 			return attach(t)
 		}
 		return nil
-	}, attached: make(map[Module]func())}
+	}, attached: make(map[Module]*attachment)}
 	s.watches.add(w)
 	for _, m := range s.modules.all() {
 		w.activated(m)
 	}
 	return func() {
 		s.watches.remove(w)
-		for _, m := range s.modules.all() {
-			w.deactivated(m)
-		}
+		w.stop()
 	}
 }
 
-// moduleWatch is one AutoDelegate.
+// moduleWatch is one AutoDelegate. The application's functions run outside its lock.
 type moduleWatch struct {
+	stream   *Stream
 	attach   func(Module) func()
 	mu       sync.Mutex
-	attached map[Module]func()
+	attached map[Module]*attachment // nil after stop
+}
+
+// attachment is guarded by the lock of its watch.
+type attachment struct {
+	detach func() // nil until attach has returned
+	gone   bool   // detached, or to be detached as soon as attach has returned
 }
 
 func (w *moduleWatch) activated(m Module) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if _, done := w.attached[m]; !done {
-		w.attached[m] = w.attach(m)
+	if w.attached == nil || w.attached[m] != nil {
+		w.mu.Unlock()
+		return
+	}
+	a := new(attachment)
+	w.attached[m] = a
+	w.mu.Unlock()
+	detach := w.attach(m)
+	if detach == nil {
+		detach = func() {}
+	}
+	w.mu.Lock()
+	a.detach = detach
+	gone := a.gone
+	w.mu.Unlock()
+	if gone {
+		detach()
+	} else if !slices.Contains(w.stream.modules.all(), m) { // deactivated before it was noted here
+		w.deactivated(m)
 	}
 }
 
 func (w *moduleWatch) deactivated(m Module) {
 	w.mu.Lock()
-	detach := w.attached[m]
+	a := w.attached[m]
 	delete(w.attached, m)
+	w.mu.Unlock()
+	w.end(a)
+}
+
+func (w *moduleWatch) stop() {
+	w.mu.Lock()
+	attached := w.attached
+	w.attached = nil
+	w.mu.Unlock()
+	for _, a := range attached {
+		w.end(a)
+	}
+}
+
+func (w *moduleWatch) end(a *attachment) {
+	if a == nil {
+		return
+	}
+	w.mu.Lock()
+	a.gone = true
+	detach := a.detach
 	w.mu.Unlock()
 	if detach != nil {
 		detach()
