@@ -254,7 +254,7 @@ func TestSec_XML11(t *testing.T) {
 			cut, whole, floor := time.Hour, time.Hour, time.Hour
 			for range 10 {
 				cut, whole, floor = min(cut, run(c.in, piece)), min(whole, run(c.in, len(c.in))), min(floor, run(blank, piece))
-				if cut < 2*(whole+floor) {
+				if cut < 2*(whole+floor) || cut > 20*(whole+floor) {
 					break
 				}
 			}
@@ -303,6 +303,24 @@ func TestSec_XML12(t *testing.T) {
 		}
 		if got, _, err := decode(&pieces{in, 1}); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("byte by byte %s\ngot  %s, %v\nwant %s", in, got, err, want)
+		}
+	}
+
+	// A fault in a long tag, and then the limit or the end: the fault is what counts, however late it is looked at.
+	long := "<x"
+	for i := range 100 {
+		long += fmt.Sprintf(" a%d='a value of some length'", i)
+	}
+	long += "b='no space before it'"
+	for _, in := range []string{long + strings.Repeat(" ", 5000), long, long + ">"} {
+		want := watch(strings.NewReader(header+in), Limits{StanzaBytes: 4000})
+		if condition(want.err) != condNotWellFormed {
+			t.Errorf("got %v", want.err)
+		}
+		for _, n := range []int{1, 7, 64, 1000} {
+			if got := watch(&pieces{[]byte(header + in), n}, Limits{StanzaBytes: 4000}); got.String() != want.String() {
+				t.Errorf("in pieces of %d: got %v\nwant %v", n, got, want)
+			}
 		}
 	}
 }
