@@ -17,7 +17,8 @@
 //	header.go     BOM, XML declaration, the stream's start tag
 //
 // All strings of a tree are parts of one copy of its stanza, and its nodes are parts of a few slabs:
-// whoever keeps one element keeps the memory of its whole stanza. Copy what is to be kept for long.
+// whoever keeps one element keeps the memory of its whole stanza, whoever keeps one string of it the stanza's bytes.
+// A copy made with etree's Copy shares the strings; strings.Clone does not.
 //
 // The encoder ([AppendElement], [AppendStandalone], [AppendHeader]) appends to a byte slice.
 // It refuses, before anything can be written, names and characters that are not XML.
