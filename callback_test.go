@@ -351,7 +351,7 @@ func TestRel_R18(t *testing.T) {
 	var panics atomic.Int32
 	cfg := configFor(srv, "alice")
 	cfg.OnPanic = func(p *xmpp.PanicError) {
-		if p.Delegate != "clumsy" && p.Delegate != "urn:clumsy" || !strings.Contains(string(p.Stack), "TestRel_R18") || p.Value != "oops" {
+		if p.Delegate != "clumsy" && p.Delegate != "get urn:clumsy" || !strings.Contains(string(p.Stack), "TestRel_R18") || p.Value != "oops" {
 			t.Errorf("OnPanic got %s, %v\n%s", p.Delegate, p.Value, p.Stack)
 		}
 		panics.Add(1)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
@@ -120,10 +121,12 @@ type Config struct {
 	// ResetByteCounters sets the counters of [Stream.Stats] for bytes to zero at each Connect.
 	// If zero, they go on.
 	ResetByteCounters bool
-	// Logger gets the log; stanzas only at [LevelTrace], secrets never.
+	// Logger gets the log: at Warn what the application or the server should not have done, at Debug connections,
+	// logins and their ends, at [LevelTrace] every stanza; secrets never.
 	// If zero, nothing is logged.
 	Logger *slog.Logger
-	// OnPanic is told of a callback that panicked; the stream goes on with the next one.
+	// OnPanic is told of a callback that panicked, on the goroutine of its queue, so maybe of several at once;
+	// the stream goes on with the next one.
 	// An IQ request whose handler panicked is answered internal-server-error.
 	// If zero, panics are not swallowed: the program ends with a *[PanicError] that names the delegate.
 	OnPanic func(*PanicError)
@@ -203,7 +206,16 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("%w: Config.JID is empty", ErrInvalidParameter)
 	}
 	if c.Port < 0 || c.Port > 65535 {
-		return c, fmt.Errorf("%w: Config.Port %d", ErrInvalidParameter, c.Port)
+		return c, fmt.Errorf("%w: Config.Port %d is not in 1…65535", ErrInvalidParameter, c.Port)
+	}
+	if strings.Contains(c.Host, "/") {
+		return c, fmt.Errorf("%w: Config.Host %q is no host name", ErrInvalidParameter, clip(c.Host))
+	}
+	if _, _, err := net.SplitHostPort(c.Host); err == nil {
+		return c, fmt.Errorf("%w: Config.Host %q: the port goes into Config.Port", ErrInvalidParameter, clip(c.Host))
+	}
+	if pc, ok := c.Credentials.(*passwordCredentials); ok && pc.password != nil && c.JID.Local() == "" {
+		return c, fmt.Errorf("%w: Config.JID %q has no user part, as in user@domain", ErrInvalidParameter, clip(c.JID.String()))
 	}
 	if c.Host == "" && (c.Port != 0 || c.DirectTLS) {
 		return c, fmt.Errorf("%w: Config.Port and DirectTLS need Config.Host", ErrInvalidParameter)

@@ -339,6 +339,7 @@ func (c *conn) established(ctx context.Context) bool {
 	default:
 	}
 	s.conn, s.state = c, StateConnected
+	s.log.Debug("xmpp: connected", "addr", clip(c.addr), "tls", c.secure())
 	s.postDidConnect()
 	c.rest()
 	return true

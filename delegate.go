@@ -17,6 +17,9 @@ import (
 //
 // # Delivery
 //
+// In short: each delegate's callbacks run one at a time, in the order of the stream, and may call and wait for anything,
+// always with the ctx they are given. Nothing is lost; a slow callback slows the server. In full:
+//
 //  1. The goroutine that reads from the server never runs a Did… callback. It posts them to queues.
 //  2. Callbacks on one [Queue] run one at a time, in stream order; different queues run concurrently.
 //     The same queue given to a stream and to modules makes one total order.
@@ -249,21 +252,75 @@ func (f IQFunc) DidReceiveIQ(ctx context.Context, s *Stream, iq *stanza.IQ) bool
 }
 
 // DelegateOf makes a Delegate of every family that v implements, with a queue of its own.
-// v may be a pointer to any type; AddDelegate panics if it implements none.
+// What the compiler cannot check here it checks when it is called: it panics if v implements no family, or has a method
+// of a family and not the family itself, because another method is missing or a signature is wrong.
+// A misspelt name it cannot know; xmpptest.CheckDelegate finds those in a test.
 func DelegateOf(v any) Delegate {
-	var d Delegate
 	if v == nil {
-		return d
+		return Delegate{} // AddDelegate panics
 	}
-	d.Name = fmt.Sprintf("%T", v)
-	rv := reflect.ValueOf(&d).Elem()
+	d := Delegate{Name: fmt.Sprintf("%T", v)}
 	val := reflect.ValueOf(v)
+	found := false
+	rv := reflect.ValueOf(&d).Elem()
 	for i := range rv.NumField() {
-		if f := rv.Field(i); f.Kind() == reflect.Interface && val.Type().Implements(f.Type()) {
-			f.Set(val)
+		f := rv.Field(i)
+		if f.Kind() != reflect.Interface {
+			continue
 		}
+		if val.Type().Implements(f.Type()) {
+			f.Set(val)
+			found = true
+			continue
+		}
+		checkFamily(val.Type(), f.Type())
+	}
+	if !found {
+		also := ""
+		if val.Kind() != reflect.Pointer && reflect.PointerTo(val.Type()).NumMethod() > val.NumMethod() {
+			also = "; its pointer has more methods: pass that"
+		}
+		panic("xmpp: DelegateOf: " + d.Name + " implements no family" + also)
 	}
 	return d
+}
+
+// checkFamily panics if t has a method of the family; that t does not implement it is known.
+func checkFamily(t, family reflect.Type) {
+	has, lacks := "", ""
+	for i := range family.NumMethod() {
+		want := family.Method(i)
+		m, ok := t.MethodByName(want.Name)
+		switch {
+		case !ok:
+			lacks = want.Name
+		case !sameSignature(m.Type, want.Type):
+			panic(fmt.Sprintf("xmpp: DelegateOf: %s.%s has the type %s, %s wants %s", t, m.Name, m.Type, family, want.Type))
+		default:
+			has = want.Name
+		}
+	}
+	if has != "" {
+		panic(fmt.Sprintf("xmpp: DelegateOf: %s has %s and lacks %s of %s", t, has, lacks, family))
+	}
+}
+
+// sameSignature compares the type of a method, whose first parameter is the receiver, with that of an interface's.
+func sameSignature(method, want reflect.Type) bool {
+	if method.NumIn() != want.NumIn()+1 || method.NumOut() != want.NumOut() {
+		return false
+	}
+	for i := range want.NumIn() {
+		if method.In(i+1) != want.In(i) {
+			return false
+		}
+	}
+	for i := range want.NumOut() {
+		if method.Out(i) != want.Out(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // check finds the mistakes that can be found at registration, and names the delegate.
@@ -288,12 +345,12 @@ func (d *Delegate) check() {
 		}
 	}
 	if !found {
-		panic("xmpp: AddDelegate: the delegate implements no family")
+		panic("xmpp: AddDelegate: no family is set in the Delegate " + d.Name)
 	}
 }
 
 // AddDelegate registers a delegate. Its callbacks come in the order of registration where they share a queue.
-// It may be called at any time, also from callbacks. Like http.Handle it panics at once for mistakes in the program:
+// It may be called at any time, also from callbacks; what has arrived before is not told again. Like http.Handle it panics at once for mistakes in the program:
 // a family set to a typed nil, or no family at all.
 //
 // remove takes the delegate away: no callback of it starts any more, and it returns when a running one has ended or ctx has.

@@ -182,6 +182,7 @@ func (s *Stream) connEnded(c *conn) {
 	s.pending.failAll(c.lostError())
 	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, nil
 	s.cause = c.cause
+	s.log.Debug("xmpp: disconnected", "addr", clip(c.addr), "cause", logged(c.cause))
 	for _, e := range s.delegates.all() {
 		if d := e.v.Connection; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, c.cause) })

@@ -1,8 +1,10 @@
 package xmpp
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -20,7 +22,7 @@ var (
 	// ErrUnsupported is returned where the server does not offer what the call needs, such as STARTTLS.
 	ErrUnsupported = errors.New("xmpp: not offered by the server")
 	// ErrNoCredentials is returned by [Stream.Login] when Config.Credentials is nil.
-	ErrNoCredentials = errors.New("xmpp: no credentials configured")
+	ErrNoCredentials = errors.New("xmpp: Config.Credentials is not set")
 	// ErrTLSRequired is returned by [Stream.Connect] and the Authenticate calls
 	// when the connection is not encrypted and the policy is [TLSRequired].
 	ErrTLSRequired = errors.New("xmpp: TLS is required and the server does not offer it")
@@ -35,7 +37,7 @@ var (
 	ErrInInterceptor = errors.New("xmpp: interceptors must not wait")
 	// ErrQueueBusy is returned by [Stream.Close] when a queue was still running a callback at its deadline.
 	// The connection is closed all the same.
-	ErrQueueBusy = errors.New("xmpp: a delegate's queue is still busy")
+	ErrQueueBusy = errors.New("xmpp: a delegate's queue is still busy (inside a callback, Close needs that callback's ctx)")
 	// ErrIQTimeout is returned by [Stream.SendIQ] when no answer came within Config.IQTimeout.
 	ErrIQTimeout = errors.New("xmpp: no answer to the request in time")
 	// ErrDuplicateID is returned by [Stream.SendIQ] when a request with the same id is still open.
@@ -106,9 +108,32 @@ func (e *ConnectError) Error() string {
 		if i == 0 {
 			sep = ": "
 		}
-		b.WriteString(sep + a.Step + " " + clip(a.Addr) + ": " + strings.TrimPrefix(a.Err.Error(), "xmpp: "))
+		b.WriteString(sep + a.Step + " " + clip(a.Addr) + ": " + reason(a.Err) + hint(a.Err))
 	}
 	return b.String()
+}
+
+// reason is the text of a cause, on one line and without what the text around it says already.
+func reason(err error) string {
+	text := strings.TrimPrefix(err.Error(), "xmpp: ")
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var parts []string
+		for _, err := range many.Unwrap() {
+			if r := reason(err); !slices.Contains(parts, r) {
+				parts = append(parts, r)
+			}
+		}
+		text = strings.Join(parts, "; ")
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// hint says what to do about a cause that has one usual remedy.
+func hint(err error) string {
+	if ua := (x509.UnknownAuthorityError{}); errors.As(err, &ua) {
+		return " (Config.RootCAs names authorities to trust, a TrustDelegate decides about single certificates)"
+	}
+	return ""
 }
 
 // Unwrap returns the error of every attempt.
@@ -128,9 +153,11 @@ type AuthError struct {
 	Mechanism string
 	// Addr is the host and port of the server.
 	Addr string
-	// Condition is what the server said: a SASL condition of RFC 6120 section 6.5, such as "not-authorized".
-	// It is empty when the failure is on this side; Err tells then.
-	Condition string
+	// Account is who tried to log in.
+	Account JID
+	// Condition is what the server said; empty when the failure is on this side: Err tells then.
+	// errors.Is(err, xmpp.NotAuthorized) tests it.
+	Condition SASLCondition
 	// Text is the server's own explanation, at most 1 KiB.
 	Text string
 	// Err is the cause on this side, or the *stanza.Error of a refused bind.
@@ -138,13 +165,16 @@ type AuthError struct {
 }
 
 func (e *AuthError) Error() string {
-	b := "xmpp: " + e.Step
+	b := "xmpp: logging in as " + clip(e.Account.String()) + " at " + clip(e.Addr) + ": " + e.Step
 	if e.Mechanism != "" {
 		b += " " + e.Mechanism
 	}
-	b += " at " + clip(e.Addr) + " failed"
+	b += " failed"
 	if e.Condition != "" {
-		b += ": " + clip(e.Condition)
+		b += ": " + clip(string(e.Condition))
+	}
+	if e.Condition == NotAuthorized {
+		b += ", wrong user or password"
 	}
 	if e.Text != "" {
 		b += " (" + clip(e.Text) + ")"
@@ -156,6 +186,34 @@ func (e *AuthError) Error() string {
 }
 
 func (e *AuthError) Unwrap() error { return e.Err }
+
+// Is matches the condition.
+func (e *AuthError) Is(target error) bool {
+	c, ok := target.(SASLCondition)
+	return ok && c == e.Condition && c != ""
+}
+
+// SASLCondition is why a server refused a login, RFC 6120 section 6.5. It is an error, for [errors.Is].
+type SASLCondition string
+
+// The conditions of RFC 6120 section 6.5.
+const (
+	Aborted              SASLCondition = "aborted"
+	AccountDisabled      SASLCondition = "account-disabled"
+	CredentialsExpired   SASLCondition = "credentials-expired"
+	EncryptionRequired   SASLCondition = "encryption-required"
+	IncorrectEncoding    SASLCondition = "incorrect-encoding"
+	InvalidAuthzid       SASLCondition = "invalid-authzid"
+	InvalidMechanism     SASLCondition = "invalid-mechanism"
+	MalformedRequest     SASLCondition = "malformed-request"
+	MechanismTooWeak     SASLCondition = "mechanism-too-weak"
+	NotAuthorized        SASLCondition = "not-authorized" // wrong user or password
+	TemporaryAuthFailure SASLCondition = "temporary-auth-failure"
+)
+
+func (c SASLCondition) Error() string {
+	return "xmpp: the server refused the login: " + clip(string(c))
+}
 
 // StreamError is an error of the whole stream, RFC 6120 section 4.9. It always ends the connection.
 type StreamError struct {

@@ -152,7 +152,12 @@ func TestSec_ORG02Real(t *testing.T) {
 				t.Errorf("a %s was answered %v", typ, err)
 			}
 		}
-		x.send(t, x.friend, x.open("iq", "bogus", "a"))
+		remove := x.friend.AddInterceptor(xmpp.Interceptor{WillSendIQ: func(_ context.Context, _ *xmpp.Stream, iq *stanza.IQ) *stanza.IQ {
+			iq.SetType("bogus") // Send itself refuses it
+			return iq
+		}})
+		x.send(t, x.friend, x.open("iq", "result", "a"))
+		remove()
 		x.settle(t, x.friend)
 		select {
 		case err := <-answer:

@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,6 +83,7 @@ func answers(from, to, own JID) bool {
 func (s *Stream) IsValidResponse(from, to JID) bool { return answers(from, to, s.MyJID()) }
 
 // SendIQ sends a get or set and waits for the answer. Answers are matched by id, type and sender, always.
+// Another client is reached by its full address only; at a bare one the server answers in the account's place.
 //
 // It returns the result; for an answer of type error, a [*stanza.Error] with the whole answer inside.
 // Every call ends: with ctx, after Config.IQTimeout where ctx has no deadline ([ErrIQTimeout]),
@@ -143,7 +145,7 @@ func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) 
 //	s.Send(ctx, iq.Result(payload))  or  s.Send(ctx, iq.Error(stanza.ItemNotFound))
 //
 // before it returns. If it returns without having answered, or panics where Config.OnPanic is set,
-// the stream answers internal-server-error.
+// the stream answers internal-server-error, and the log says so. What is answered later is for an [IQDelegate] that returns true.
 type IQHandler func(ctx context.Context, s *Stream, iq *stanza.IQ)
 
 type handlerKey struct {
@@ -179,11 +181,11 @@ func (s *Stream) HandleIQ(typ stanza.IQType, namespace, name string, queue *Queu
 		queue = NewQueue()
 	}
 	key := handlerKey{typ, namespace, name}
-	hd := &handler{listener: listener{name: namespace, queue: queue}, handle: h}
+	hd := &handler{listener: listener{name: strings.TrimSpace(string(typ) + " " + namespace + " " + name), queue: queue}, handle: h}
 	s.handlers.mu.Lock()
 	defer s.handlers.mu.Unlock()
 	if s.handlers.m[key] != nil {
-		return nil, fmt.Errorf("%w: %s %s", ErrHandlerExists, typ, clip(namespace))
+		return nil, fmt.Errorf("%w: %s", ErrHandlerExists, clip(hd.name))
 	}
 	if s.handlers.m == nil {
 		s.handlers.m = make(map[handlerKey]*handler)
@@ -304,6 +306,7 @@ func (s *Stream) runHandler(ctx context.Context, hd *handler, iq *stanza.IQ) {
 		done := answered
 		h.openMu.Unlock()
 		if !done {
+			s.log.Warn("xmpp: a handler returned without an answer", "handler", clip(hd.name))
 			s.answer(iq, stanza.InternalServerError)
 		}
 	}()

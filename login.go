@@ -95,9 +95,10 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *sess
 	}
 	var ae *AuthError
 	if !errors.As(err, &ae) && !errors.Is(err, ErrTLSRequired) {
-		ae = &AuthError{Step: l.step, Mechanism: l.mechanism, Addr: c.addr, Err: err}
+		ae = &AuthError{Step: l.step, Mechanism: l.mechanism, Account: s.cfg.JID, Addr: c.addr, Err: err}
 		err = ae
 	}
+	s.log.Debug("xmpp: logging in failed", "err", logged(err))
 	s.mu.Lock()
 	if s.conn == c { // else DidDisconnect has been posted, the last event of a connection
 		for _, e := range s.delegates.all() {
@@ -196,7 +197,7 @@ func (l *login) sasl(ctx context.Context) error {
 		if l.refused {
 			s.keys.Forget(account.Username)
 		}
-		again := l.refused && errors.As(err, &ae) && (ae.Condition == "invalid-mechanism" || ae.Condition == "mechanism-too-weak")
+		again := l.refused && errors.As(err, &ae) && (ae.Condition == InvalidMechanism || ae.Condition == MechanismTooWeak)
 		if !again || i == len(choices)-1 {
 			return err
 		}
@@ -223,6 +224,11 @@ func (l *login) choose(offer sasl.Offer) ([]sasl.Choice, error) {
 	policy := sasl.Policy{AllowPlain: s.cfg.AllowPlain && !s.cfg.InsecureSkipVerify, Minimum: s.cfg.MinMechanism}
 	choices, err := sasl.Select(l.creds.Mechanisms(), offer, policy)
 	if err != nil {
+		if policy.AllowPlain = true; !s.cfg.AllowPlain {
+			if with, _ := sasl.Select(l.creds.Mechanisms(), offer, policy); len(with) > 0 {
+				err = fmt.Errorf("%w, only PLAIN can be used with this server; Config.AllowPlain permits it", err)
+			}
+		}
 		return nil, err
 	}
 	s.mu.Lock()
@@ -326,12 +332,12 @@ func saslData(el *etree.Element) ([]byte, error) {
 
 // failure is the server's refusal, RFC 6120 section 6.5.
 func (l *login) failure(el *etree.Element) error {
-	e := &AuthError{Step: l.step, Mechanism: l.mechanism, Addr: l.c.addr, Condition: "not-authorized"}
+	e := &AuthError{Step: l.step, Mechanism: l.mechanism, Account: l.s.cfg.JID, Addr: l.c.addr, Condition: NotAuthorized}
 	for child := range stanza.Children(el, stanza.Any, nsSASL) {
 		if child.Tag == "text" {
 			e.Text = cut(stanza.Text(child))
 		} else {
-			e.Condition = cut(child.Tag)
+			e.Condition = SASLCondition(cut(child.Tag))
 		}
 	}
 	return e
@@ -394,6 +400,7 @@ func (s *Stream) loggedIn(l *login) error {
 		s.mu.Unlock()
 		return l.c.lostError()
 	}
+	s.log.Debug("xmpp: logged in", "jid", clip(s.serverJID.String()), "mechanism", l.mechanism, "binding", l.binding)
 	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
 	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
 		s.strongest = l.mechanism

@@ -215,6 +215,7 @@ func (q *Queue) waitFor(ctx context.Context, l *listener) error {
 
 // Flush waits until every callback posted before the call has returned, or ctx ends.
 // Called from a callback of this very queue, with that callback's ctx, it returns nil at once: it cannot wait for itself.
+// Called from there with another ctx it waits for itself until that ctx ends.
 // From an interceptor it returns [ErrInInterceptor].
 func (q *Queue) Flush(ctx context.Context) error {
 	ci := callOf(ctx)

@@ -215,7 +215,7 @@ func TestSec_SASL12(t *testing.T) {
 				}
 			}
 			var ae *xmpp.AuthError
-			if !errors.As(err, &ae) || ae.Condition != c.condition || len(ae.Text) > 1024 {
+			if !errors.As(err, &ae) || string(ae.Condition) != c.condition || len(ae.Text) > 1024 {
 				t.Errorf("Login returned %.200v", err)
 			}
 		})

@@ -29,7 +29,7 @@ func (s *Stream) ready() (*conn, error) {
 // A nil error means that it is queued in order on this session; it means neither that it was written nor that it was received.
 // An error means that nothing of it will be written: ctx ended; [*DisconnectedError], [ErrClosed] or [ErrInvalidState]
 // without a connection that is logged in; [ErrDropped] by an interceptor; [ErrStanzaTooBig];
-// [ErrInvalidParameter] for what is no stanza; [ErrInvalidXMLChar], [ErrInvalidXMLName] or [ErrRestrictedXML] for what no stream may carry.
+// [ErrInvalidParameter] for what is no stanza, or has an address or a type that there is not; [ErrInvalidXMLChar], [ErrInvalidXMLName] or [ErrRestrictedXML] for what no stream may carry.
 //
 // It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written.
 func (s *Stream) Send(ctx context.Context, e stanza.Elementer) error {
@@ -57,6 +57,9 @@ func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error
 			iq.SetID(s.cfg.NewID())
 			o.st = iq
 		}
+		if err := sendable(o.st); err != nil {
+			return err
+		}
 		st, _ := s.intercept(ctx, o.st, true)
 		if st == nil {
 			return ErrDropped
@@ -80,6 +83,27 @@ func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error
 		s.mu.Lock()
 		s.presence = p
 		s.mu.Unlock()
+	}
+	return nil
+}
+
+// sendable refuses what no server can do anything with.
+func sendable(st stanza.Stanza) error {
+	if err := st.AddrErr(); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidParameter, err)
+	}
+	typ := st.Attr("type")
+	valid := true
+	switch st.(type) {
+	case *stanza.IQ:
+		valid = stanza.IQType(typ).Valid()
+	case *stanza.Message:
+		valid = typ == "" || stanza.MessageType(typ).Valid()
+	case *stanza.Presence:
+		valid = stanza.PresenceType(typ).Valid()
+	}
+	if !valid {
+		return fmt.Errorf("%w: %s has the type %q", ErrInvalidParameter, st.Name(), clip(typ))
 	}
 	return nil
 }

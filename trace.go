@@ -79,6 +79,14 @@ func secretField(name, typ string) bool {
 	return typ == "text-private" || strings.Contains(name, "password") || strings.Contains(name, "secret") || strings.Contains(name, "token")
 }
 
+// logged is the text of an error for the log, "none" for nil.
+func logged(err error) string {
+	if err == nil {
+		return "none"
+	}
+	return clip(err.Error())
+}
+
 // clip makes a string from the outside safe to print on one line: control characters escaped, at most 1 KiB.
 func clip(s string) string {
 	const limit, more = 1024, "…"
