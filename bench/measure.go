@@ -80,7 +80,10 @@ func measureMicro(ctx context.Context, o options, a amounts, tools *outside.Tool
 		list func() ([]micro.Candidate, error)
 		to   *[]micro.Figure
 	}{
-		{"decode", func() ([]micro.Candidate, error) { return micro.Decode(corpus), nil }, &r.Decode},
+		{"decode", func() ([]micro.Candidate, error) {
+			c, err := expat(ctx, tools, dir, corpus)
+			return append(micro.Decode(corpus), c...), err
+		}, &r.Decode},
 		{"encode", func() ([]micro.Candidate, error) { return micro.Encode(), nil }, &r.Encode},
 		{"serialise", func() ([]micro.Candidate, error) { return micro.Serialise(corpus) }, &r.Serialise},
 		{"jid", func() ([]micro.Candidate, error) { return micro.JIDs(), nil }, &r.JID},
@@ -103,30 +106,26 @@ func measureMicro(ctx context.Context, o options, a amounts, tools *outside.Tool
 			fmt.Fprintf(os.Stderr, "%-10s %-34s %10.1f ns %6.1f allocations\n", s.name, f.Name, f.NS, f.Allocs)
 		}
 	}
-	if o.wants("decode") && tools.Expat != "" {
-		return measureExpat(ctx, a, tools, dir, corpus, r)
-	}
 	return nil
 }
 
-// measureExpat adds what libexpat takes for the same corpus, measured inside its program.
-func measureExpat(ctx context.Context, a amounts, tools *outside.Tools, dir string, corpus micro.Corpus, r *report.Results) error {
+// expat lists what libexpat takes for the same corpus, measured inside its program.
+func expat(ctx context.Context, tools *outside.Tools, dir string, corpus micro.Corpus) ([]micro.Candidate, error) {
+	if tools.Expat == "" {
+		return nil, nil
+	}
 	file := filepath.Join(dir, "corpus.xml")
 	if err := os.WriteFile(file, []byte(corpus.Stream), 0o600); err != nil {
-		return err
+		return nil, err
 	}
-	for _, namespaces := range []bool{false, true} {
-		name := map[bool]string{false: "libexpat, counting", true: "libexpat, namespaces"}[namespaces]
-		took, err := tools.CountExpat(ctx, file, 20*a.effort.Rounds, namespaces)
-		if err != nil {
-			return err
-		}
-		f := micro.Figure{Name: name, Module: "libexpat " + tools.Versions["expat"] + " (C)", Yields: "callbacks that count",
-			NS: micro.Median(took) / micro.Stanzas, Allocs: -1, Bytes: float64(len(corpus.Stream)) / micro.Stanzas}
-		fmt.Fprintf(os.Stderr, "%-10s %-34s %10.1f ns\n", "decode", f.Name, f.NS)
-		r.Decode = append(r.Decode, f)
+	candidate := func(name string, namespaces bool) micro.Candidate {
+		return micro.Candidate{Name: name, Module: "libexpat " + tools.Versions["expat"] + " (C)", Yields: "callbacks that count",
+			Ops: micro.Stanzas, Bytes: len(corpus.Stream), Outside: func() (float64, error) {
+				took, err := tools.CountExpat(ctx, file, 20, namespaces)
+				return micro.Median(took) / micro.Stanzas, err
+			}}
 	}
-	return nil
+	return []micro.Candidate{candidate("libexpat, counting", false), candidate("libexpat, namespaces", true)}, nil
 }
 
 func measureLean(ctx context.Context, o options, a amounts, b *flow.Bench, r *report.Results) error {
