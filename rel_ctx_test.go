@@ -291,3 +291,19 @@ func TestRel_R25(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWaitInInterceptor: what would wait for ever there returns at once.
+func TestWaitInInterceptor(t *testing.T) {
+	checkGoroutines(t)
+	srv := newServer(t, testserver.Options{})
+	result := make(chan error, 1)
+	s, p := peer(t, srv, configFor(srv, "alice"))
+	s.AddInterceptor(xmpp.Interceptor{WillReceiveMessage: func(ctx context.Context, s *xmpp.Stream, m *stanza.Message) *stanza.Message {
+		result <- s.Wait(ctx)
+		return m
+	}})
+	inject(t, p, "<message/>")
+	if err := soon(t, result, 5*time.Second, "Wait"); !errors.Is(err, xmpp.ErrInInterceptor) {
+		t.Errorf("Wait returned %v", err)
+	}
+}
