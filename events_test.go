@@ -313,7 +313,7 @@ func TestEvents_StreamError(t *testing.T) {
 		if err := s.Wait(within(t, time.Second)); !errors.Is(err, &xmpp.StreamError{Condition: cond}) || !errors.Is(rec.err("DidDisconnect"), &xmpp.StreamError{Condition: cond}) {
 			t.Errorf("%s: Wait returned %v, DidDisconnect got %v", cond, err, rec.err("DidDisconnect"))
 		}
-		_ = s.Close(NoGrace)
+		_ = s.Close(noGrace)
 	}
 }
 

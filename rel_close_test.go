@@ -37,7 +37,7 @@ func TestRel_R23(t *testing.T) {
 	}
 	is("Authenticate before Connect", s.Authenticate(ctx, xmpp.Password("alice-pw")), xmpp.ErrInvalidState)
 	is("Secure before Connect", s.Secure(ctx), xmpp.ErrInvalidState)
-	is("Connect with a ctx that has ended", s.Connect(NoGrace), context.Canceled)
+	is("Connect with a ctx that has ended", s.Connect(noGrace), context.Canceled)
 
 	var won, lost atomic.Int32
 	var wg sync.WaitGroup

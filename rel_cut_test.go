@@ -80,7 +80,7 @@ func cutIncoming(t *testing.T, fin bool) {
 		if err := soon(t, end, 5*time.Second, "DidDisconnect"); err == nil {
 			t.Errorf("cut %d ended the connection without a cause", n)
 		}
-		if err := s.Close(NoGrace); err != nil {
+		if err := closeNow(s); err != nil {
 			t.Error(err)
 		}
 		if len(end) > 0 {
@@ -168,7 +168,7 @@ func cutOutgoing(t *testing.T) {
 		if err := s.Send(ctx, msg("after", "x")); !errors.As(err, &gone) || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("Send after the cut returned %v", err)
 		}
-		_ = s.Close(NoGrace)
+		_ = s.Close(noGrace)
 	}
 	t.Logf("receipts: %v", states)
 }
@@ -203,7 +203,7 @@ func cutInsideTLS(t *testing.T) {
 		if err := soon(t, end, 5*time.Second, "DidDisconnect"); err == nil {
 			t.Error("no cause")
 		}
-		_ = s.Close(NoGrace)
+		_ = s.Close(noGrace)
 		if g := got.Load(); g != 0 && !whole {
 			t.Errorf("%d messages were delivered of %d bytes", g, n)
 		}

@@ -131,7 +131,7 @@ func TestRel_R12(t *testing.T) {
 				case tt.dialed != "*" && len(ce.Attempts) != max(1, len(dialed)):
 					t.Errorf("%d attempts are reported", len(ce.Attempts))
 				}
-				if err := s.Close(NoGrace); err != nil {
+				if err := closeNow(s); err != nil {
 					t.Error(err)
 				}
 				if e := rec.take(); e[len(e)-1] != "DidDisconnect" {

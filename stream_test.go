@@ -51,7 +51,7 @@ func TestStates(t *testing.T) {
 		if loggingIn := auth || st.name == "restart"; loggingIn != s.IsSecure() {
 			t.Errorf("at %s secure is %v", st.name, s.IsSecure())
 		}
-		_ = s.Close(NoGrace)
+		_ = s.Close(noGrace)
 		<-result
 	}
 	if s := xmpp.State(99).String(); s != "State(99)" || xmpp.StateConnected.String() != "connected" {
