@@ -67,7 +67,8 @@ type rawConn struct {
 	seen   []byte           // what the client sent, under TLS once there is TLS
 	off    int              // how much of it has been waited for
 	before []byte           // what it sent before TLS
-	ended  bool             // the client closed the connection, and not the test
+	over   bool             // nothing more will come
+	ended  bool             // because the client closed the connection, and not the test
 }
 
 // inClear is what the client sent without TLS.
@@ -84,7 +85,7 @@ func (c *rawConn) read() error {
 	n, err := c.Read(buf)
 	c.seen = append(c.seen, buf[:n]...)
 	if err != nil {
-		c.ended = !errors.Is(err, os.ErrDeadlineExceeded)
+		c.over, c.ended = true, !errors.Is(err, os.ErrDeadlineExceeded)
 	}
 	return err
 }
@@ -269,10 +270,11 @@ func (r *rawServer) Dial(context.Context, string, string) (net.Conn, error) {
 		defer r.wg.Done()
 		defer server.Close()
 		defer func() { // until the client closes, also when play has given up
-			for !c.ended && c.read() == nil {
+			for !c.over {
 				if bytes.HasSuffix(c.seen, []byte("</stream:stream>")) {
 					_, _ = io.WriteString(c, "</stream:stream>")
 				}
+				_ = c.read()
 			}
 		}()
 		r.play(c)

@@ -210,8 +210,8 @@ func TestSec_LOG03(t *testing.T) {
 			"reset":             func(c *rawConn) { c.auth(); c.raw.Reset() },
 			"bind":              func(c *rawConn) { c.success(c.loginAny()); c.bind(boundTo("bob@example.test/r")) },
 		} {
-			if mech == "PLAIN" && name == "echoed" {
-				continue // the server had the password; what it says is its own
+			if mech == "PLAIN" && (name == "echoed" || name == "a wrong signature") {
+				continue // the server has the password, what it says is its own; and signs nothing
 			}
 			t.Run(mech+" "+name, func(t *testing.T) {
 				r := newRawServer(t, func(c *rawConn) { c.secure(offerSASL(mech) + offerBindings("tls-exporter")); play(c) })

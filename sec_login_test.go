@@ -209,6 +209,9 @@ func TestSec_SASL12(t *testing.T) {
 				t.Errorf("%d connections, or more than one attempt", len(conns))
 			}
 			text := err.Error()
+			if strings.Contains(text, "\n") {
+				t.Errorf("more than one line: %.200q", text)
+			}
 			for _, s := range []string{text, log.String()} {
 				if len(s) > 8<<10 || strings.ContainsAny(strings.TrimSuffix(s, "\n"), "\x9b\x7f\u202e") || strings.Contains(s, "\n2026") {
 					t.Errorf("not safe to show, %d bytes: %.200q", len(s), s)
@@ -364,6 +367,9 @@ func TestSec_SASL15(t *testing.T) {
 	none := newStream(t, wrong).Login(within(t, 5*time.Second))
 	if refused == nil || !errors.Is(none, hidden) {
 		t.Fatalf("Login returned %v and %v", refused, none)
+	}
+	if got := fmt.Sprintf("%v|%+v|%#v|%d", s, s, s, s); got != strings.Repeat(s.String()+"|", 3)+s.String() || !strings.Contains(got, "alice@") {
+		t.Errorf("a stream prints itself as %s", got)
 	}
 	creds := cfg.Credentials.SASL(cfg.JID)
 	for name, v := range map[string]any{

@@ -74,6 +74,9 @@ func TestSec_TLS01(t *testing.T) {
 				}
 				got.nothing(t, s)
 				for _, c := range r.done() {
+					if bytes.Contains(c.seen, []byte("alice")) { // RFC 6120 section 4.7.1
+						t.Errorf("%s: the account was named in clear text: %q", j.name, c.seen)
+					}
 					if what := credentialsIn(c.seen); what != "" || !c.ended {
 						t.Errorf("%s: %s was sent, connection closed: %t", j.name, what, c.ended)
 					}

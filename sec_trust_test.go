@@ -253,6 +253,7 @@ func TestSec_TLS07(t *testing.T) {
 			c.open(offerTLS)
 			c.wait("/>")
 			c.say("<proceed xmlns='urn:wrong'/>")
+			c.upgrade(serverTLS())
 			c.open(offerSASL("PLAIN"))
 		},
 		"proceed twice":  func(c *rawConn) { c.open(offerTLS); c.wait("/>"); c.say(proceed + proceed); hello(c) },
