@@ -25,7 +25,7 @@ type panel struct {
 
 // Geometry, in pixels.
 const (
-	panelWidth, labelWidth, barWidth = 460, 130, 210
+	panelWidth, labelWidth, barWidth = 470, 150, 210
 	barHeight, barGap, titleHeight   = 16, 7, 50
 	margin                           = 20
 )
