@@ -18,7 +18,7 @@ const maxBindTries = 5
 // Binder replaces resource binding by a procedure of its own, such as resuming an earlier session.
 // A [BindDelegate] supplies it.
 type Binder interface {
-	// Bind runs on the goroutine of the Authenticate call, with its ctx, after authentication.
+	// Bind is called after authentication, with the ctx of the Authenticate call, which waits for it.
 	// It returns the full address and the kind of the session; [ErrBindFallback] to let the stream bind in the ordinary way;
 	// any other error ends the login and the connection.
 	Bind(ctx context.Context, b *Binding) (SessionKind, JID, error)
@@ -51,19 +51,22 @@ func (b *Binding) Ordinary(ctx context.Context) (JID, error) { return b.l.bindRe
 
 // bind asks the delegates for a Binder, and else binds a resource.
 func (l *login) bind(ctx context.Context) (SessionKind, JID, error) {
-	for _, e := range l.s.delegates.all() {
-		if e.v.Bind == nil {
-			continue
+	binder, err := l.s.askBinder(ctx)
+	if err != nil {
+		return SessionNew, JID{}, err
+	}
+	if binder != nil {
+		type result struct {
+			kind SessionKind
+			jid  JID
 		}
-		binder := e.v.Bind.WillBind(l.s.question(ctx), l.s)
-		if binder == nil {
-			continue
-		}
-		kind, jid, err := binder.Bind(l.s.question(ctx), &Binding{l})
+		r, err := ask(ctx, l.s, "Binder", func(ctx context.Context) (r result, err error) {
+			r.kind, r.jid, err = binder.Bind(ctx, &Binding{l})
+			return r, err
+		})
 		if !errors.Is(err, ErrBindFallback) {
-			return kind, jid, err
+			return r.kind, r.jid, err
 		}
-		break
 	}
 	jid, err := l.bindResource(ctx)
 	return SessionNew, jid, err
@@ -80,21 +83,11 @@ func (l *login) bindResource(ctx context.Context) (JID, error) {
 		if !errors.Is(err, stanza.Conflict) || resource == "" {
 			return jid, err
 		}
-		resource = l.alternative(ctx, resource)
-	}
-	return l.requestBind(ctx, "")
-}
-
-// alternative asks the delegates for another resource; none means that the server chooses.
-func (l *login) alternative(ctx context.Context, conflicting string) string {
-	for _, e := range l.s.delegates.all() {
-		if d := e.v.Resource; d != nil {
-			if r := d.AlternativeResource(l.s.question(ctx), l.s, conflicting); r != "" {
-				return r
-			}
+		if resource, err = l.s.askResource(ctx, resource); err != nil {
+			return JID{}, err
 		}
 	}
-	return ""
+	return l.requestBind(ctx, "")
 }
 
 func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
@@ -102,33 +95,39 @@ func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
 	if resource != "" {
 		payload.C("resource").T(resource)
 	}
+	iq, err := l.request(ctx, payload)
+	if err != nil {
+		return JID{}, err
+	}
+	return l.boundJID(iq)
+}
+
+// request asks the server something as a part of the negotiation; nothing else may come before the answer.
+func (l *login) request(ctx context.Context, payload stanza.Elementer) (*stanza.IQ, error) {
 	req := stanza.NewIQ(stanza.Set, JID{}, payload)
 	req.SetID(l.s.cfg.NewID())
 	if err := (&Binding{l}).Send(req); err != nil {
-		return JID{}, err
+		return nil, err
 	}
 	el, err := l.c.receive(ctx)
 	if err != nil {
-		return JID{}, err
-	}
-	if !stanza.Is(el, "iq", stanza.NSClient) || stanza.AttrOr(el, "id", "") != req.ID() {
-		return JID{}, l.c.unexpected(el, "the answer to binding")
+		return nil, err
 	}
 	iq, err := stanza.IQFrom(el)
-	if err != nil {
-		return JID{}, err
+	if err != nil || iq.ID() != req.ID() {
+		return nil, l.c.unexpected(el, "the answer to the request for "+l.step)
 	}
 	from, err := fromOf(el)
 	if err != nil || !answers(from, JID{}, l.s.cfg.JID) {
-		return JID{}, l.c.unexpected(el, "the answer to binding from the own server")
+		return nil, l.c.unexpected(el, "an answer from the own server")
 	}
 	switch iq.Type() {
 	case stanza.Result:
-		return l.boundJID(iq)
+		return iq, nil
 	case stanza.ErrorIQ:
-		return JID{}, iq.Err()
+		return nil, iq.Err()
 	}
-	return JID{}, l.c.unexpected(el, "the result of binding")
+	return nil, l.c.unexpected(el, "a result")
 }
 
 // boundJID reads the address that the server gave. It may choose the resource, not the account,

@@ -118,10 +118,12 @@ func TestBinder(t *testing.T) {
 		cfg := configFor(srv, "alice")
 		var asked []string
 		rec := newRecorder()
+		through := make(chan struct{})
 		var s *xmpp.Stream
 		s = newStream(t, cfg, xmpp.DelegateOf(rec), xmpp.Delegate{Bind: binder{"deaf", &asked, func(_ context.Context, b *xmpp.Binding) (xmpp.SessionKind, xmpp.JID, error) {
 			s.Disconnect()
 			rec.until(t, "DidDisconnect") // although this takes its time, and ignores its ctx
+			close(through)
 			return xmpp.SessionNew, xmpp.MustParseJID("alice@example.test/r"), nil
 		}}})
 		if err := s.Login(within(t, 5*time.Second)); err == nil {
@@ -130,6 +132,7 @@ func TestBinder(t *testing.T) {
 		if s.IsAuthenticated() || !s.IsDisconnected() {
 			t.Errorf("the stream is %v, authenticated %v", s.State(), s.IsAuthenticated())
 		}
+		soon(t, through, 5*time.Second, "DidDisconnect")
 		if e := rec.take(); len(e) > 0 {
 			t.Errorf("after DidDisconnect: %v", e)
 		}

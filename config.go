@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -227,7 +228,7 @@ func (c Config) withDefaults() (Config, error) {
 	default:
 		return c, fmt.Errorf("%w: Config.KeepAliveCharacter %q is no white space", ErrInvalidParameter, c.KeepAliveCharacter)
 	}
-	if c.MinMechanism != "" && sasl.Rank(c.MinMechanism) <= 0 {
+	if c.MinMechanism != "" && sasl.Rank(c.MinMechanism) <= 0 && !offers(c.Credentials, c.MinMechanism) {
 		return c, fmt.Errorf("%w: Config.MinMechanism %q is unknown", ErrInvalidParameter, c.MinMechanism)
 	}
 	if c.Port == 0 {
@@ -254,6 +255,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxStanzaBytes, 16<<20)
 	setDefault(&c.MaxStanzaBytesBeforeLogin, 64<<10)
 	return c, nil
+}
+
+// offers reports whether the credentials have a mechanism of that name, maybe one of the application's own.
+func offers(c Credentials, name string) bool {
+	return c != nil && slices.ContainsFunc(c.Mechanisms(), func(m sasl.Mechanism) bool { return m.Name == name })
 }
 
 func setDefault[T comparable](v *T, def T) {

@@ -16,8 +16,6 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-var errAborted = errors.New("xmpp: the application ended the connection attempt")
-
 // conn is one network connection: its reader, its writer and what was negotiated on it.
 type conn struct {
 	s    *Stream
@@ -39,12 +37,14 @@ type conn struct {
 	next        chan readerMode
 	held        bool // the reader waits on next; of the negotiating goroutine alone
 
+	call     *call // that negotiates; guarded by Stream.mu
 	once     sync.Once
 	done     chan struct{} // closed when the connection has ended
 	cause    error         // why; read after done
 	readDone chan struct{} // closed when the reader has returned and everything is settled
 
-	lastRead atomic.Int64  // unix nanoseconds
+	began    time.Time // the times below are nanoseconds since then, by the monotonic clock
+	lastRead atomic.Int64
 	timer    *time.Timer   // keep-alive
 	told     chan struct{} // of the Authenticate or Secure call under way: closed when it has told how it ended; guarded by Stream.mu
 
@@ -70,8 +70,7 @@ func newConn(s *Stream, nc net.Conn, addr string) *conn {
 	}
 	c.w.init(c)
 	c.nc = nc
-	c.lastRead.Store(time.Now().UnixNano())
-	c.w.lastWrite.Store(time.Now().UnixNano())
+	c.began = time.Now()
 	return c
 }
 
@@ -95,17 +94,18 @@ func (c *conn) end(cause error) {
 // lostError is what calls return that needed the connection. It must be called after the end only.
 func (c *conn) lostError() error {
 	<-c.done
-	select {
-	case <-c.s.closing:
-		return ErrClosed
-	default:
-		return &DisconnectedError{Cause: c.cause}
+	if err := c.s.closedError(); err == ErrClosed {
+		return err
 	}
+	return &DisconnectedError{Cause: c.cause}
 }
 
 func (c *conn) secure() bool { return c.tls.Load() != nil }
 
-func (c *conn) lastReceived() time.Time { return time.Unix(0, c.lastRead.Load()) }
+// now is the time by which silence is measured: setting the clock does not change it.
+func (c *conn) now() int64 { return int64(time.Since(c.began)) }
+
+func (c *conn) lastReceived() time.Time { return c.began.Add(time.Duration(c.lastRead.Load())) }
 
 // run is the reader: the one goroutine that an idle stream has.
 func (c *conn) run() {
@@ -135,6 +135,7 @@ func (c *conn) run() {
 			return
 		}
 		if mode == readSession {
+			c.s.receive <- struct{}{}
 			if !c.s.handle(c, el, c.dec.Size()) {
 				return
 			}
@@ -167,10 +168,12 @@ func (c *conn) readFailed(err error) {
 	case errors.Is(err, io.EOF): // the closing tag
 		c.w.raw([]byte(xmlstream.Footer), true)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_ = c.w.idle(ctx)
-		cancel()
-		if tc := c.tls.Load(); tc != nil {
-			_ = tc.CloseWrite() // the peer has just been writing: this does not wait
+		defer cancel()
+		if tc := c.tls.Load(); c.w.idle(ctx) == nil && tc != nil {
+			// With nothing in flight this rarely waits; a peer that does not read must not make it.
+			stop := context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+			_ = tc.CloseWrite()
+			stop()
 		}
 		c.end(nil)
 	case errors.As(err, &xe):
@@ -226,14 +229,9 @@ func (c *conn) closeGently(ctx context.Context) {
 	if ctx.Err() != nil || c.negotiating.Load() && !c.s.IsConnected() {
 		return
 	}
-	c.w.raw([]byte(xmlstream.Footer), true)
+	c.w.finish()
 	if c.w.idle(ctx) != nil {
 		return
-	}
-	for _, e := range c.s.delegates.all() {
-		if d := e.v.Disconnect; d != nil {
-			c.s.post(&e.listener, false, func(ctx context.Context) { d.DidSendClosingStreamStanza(ctx, c.s) })
-		}
 	}
 	select {
 	case <-c.done:
@@ -283,10 +281,10 @@ type connReader conn
 func (r *connReader) Read(p []byte) (int, error) {
 	start := int64(0)
 	if r.grant > 0 {
-		start = time.Now().UnixNano()
+		start = (*conn)(r).now()
 	}
 	n, err := r.nc.Read(p)
-	now := time.Now().UnixNano()
+	now := (*conn)(r).now()
 	if start != 0 && now-start > int64(time.Millisecond) {
 		r.blocked = true
 	}
@@ -319,7 +317,7 @@ func (s *Stream) startKeepAlive(c *conn) {
 			return
 		default:
 		}
-		c.checkAlive(s.KeepAlive(), time.Now())
+		c.checkAlive(s.KeepAlive())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.timer.Reset(tick)
@@ -334,10 +332,10 @@ func (s *Stream) stopKeepAlive(c *conn) {
 	}
 }
 
-func (c *conn) checkAlive(interval time.Duration, now time.Time) {
-	s := c.s
+func (c *conn) checkAlive(interval time.Duration) {
+	s, now := c.s, c.now()
 	if since := c.w.writingSince.Load(); since != 0 {
-		if wt := s.cfg.WriteTimeout; wt > 0 && now.UnixNano()-since >= int64(wt) {
+		if wt := s.cfg.WriteTimeout; wt > 0 && now-since >= int64(wt) {
 			s.log.Warn("xmpp: the connection accepts no data", slog.Duration("for", wt))
 			c.end(ErrWriteTimeout)
 		}
@@ -347,7 +345,7 @@ func (c *conn) checkAlive(interval time.Duration, now time.Time) {
 	last := max(c.lastRead.Load(), written)
 	// A server that ends idle streams looks at what it receives only.
 	maxIdle := c.maxIdle.Load()
-	if interval > 0 && now.UnixNano()-last >= int64(interval) || maxIdle > 0 && now.UnixNano()-written >= maxIdle/2 {
+	if interval > 0 && now-last >= int64(interval) || maxIdle > 0 && now-written >= maxIdle/2 {
 		c.w.raw([]byte{s.cfg.KeepAliveCharacter}, false)
 	}
 }
@@ -361,7 +359,7 @@ func (s *Stream) SetKeepAlive(d time.Duration) {
 	s.keepAlive = clampKeepAlive(d)
 	c := s.conn
 	s.mu.Unlock()
-	if c != nil {
+	if c != nil && s.IsAuthenticated() {
 		s.startKeepAlive(c)
 	}
 }
@@ -389,6 +387,7 @@ type readAhead struct {
 	net.Conn
 	buf    *[]byte // taken from the pool
 	r, w   int     // buf[r:w] is unread
+	err    error   // came with the last bytes; returned after them
 	plenty bool    // the last read got all that it had room for
 }
 
@@ -398,6 +397,9 @@ var readAheads = sync.Pool{New: func() any { b := make([]byte, readAheadSize); r
 
 func (b *readAhead) Read(p []byte) (int, error) {
 	if b.buf == nil {
+		if b.err != nil {
+			return 0, b.err
+		}
 		if !b.plenty || len(p) >= readAheadSize {
 			n, err := b.Conn.Read(p)
 			b.plenty = n == len(p) && n >= 512
@@ -406,10 +408,7 @@ func (b *readAhead) Read(p []byte) (int, error) {
 		b.buf = readAheads.Get().(*[]byte)
 		n, err := b.Conn.Read(*b.buf)
 		b.r, b.w = 0, n
-		b.plenty = n >= readAheadSize/8
-		if err != nil {
-			return b.take(p), err
-		}
+		b.plenty, b.err = n >= readAheadSize/8, err
 	}
 	return b.take(p), nil
 }

@@ -35,17 +35,22 @@ func (s *Stream) Connect(ctx context.Context) error {
 			s.post(&e.listener, false, func(ctx context.Context) { d.WillConnect(ctx, s) })
 		}
 	}
-	c, cerr := s.connect(ctx)
-	if cerr == nil {
-		if c.established(ctx) {
-			done()
+	cerr := error(&ConnectError{Domain: s.cfg.JID.Domain()}) // for a panic in code of the application
+	up := false
+	defer func() {
+		if !up {
+			s.connectFailed(ctx, cerr)
+		}
+		done()
+	}()
+	c, err := s.connect(ctx)
+	if cerr = err; err == nil {
+		if up = c.established(ctx); up {
 			return nil
 		}
 		<-c.readDone
 		cerr = &ConnectError{Domain: s.cfg.JID.Domain(), Attempts: []Attempt{{Step: "stream", Addr: c.addr, Err: c.lostError()}}}
 	}
-	s.connectFailed(ctx, cerr)
-	done()
 	return cerr
 }
 
@@ -62,7 +67,7 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	switch {
 	case s.closed:
 		return nil, nil, ErrClosed
-	case s.state != from || s.authed || s.abort != nil:
+	case s.state != from || s.authed || s.call != nil:
 		return nil, nil, fmt.Errorf("%w: the stream is %s", ErrInvalidState, s.state)
 	case ctx.Err() != nil:
 		return nil, nil, context.Cause(ctx)
@@ -70,7 +75,7 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	s.state = to
 	if from == StateDisconnected {
 		changed := s.serverJID != (JID{}) && s.serverJID != s.cfg.JID
-		s.ended, s.cause, s.serverJID = make(chan struct{}), nil, JID{}
+		s.ending, s.serverJID = &ending{done: make(chan struct{})}, JID{}
 		if changed {
 			s.postDidChangeMyJID(s.cfg.JID)
 		}
@@ -80,10 +85,15 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	}
 	ctx, abort := context.WithCancelCause(ctx)
 	ctx, stop := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout, ErrNegotiationTimeout)
-	s.abort = abort
+	own := &call{abort}
+	if s.call = own; s.conn != nil {
+		s.conn.call = own
+	}
 	return ctx, func() {
 		s.mu.Lock()
-		s.abort = nil
+		if s.call == own { // the end of the connection may have made room for the next
+			s.call = nil
+		}
 		s.mu.Unlock()
 		stop()
 		abort(nil)
@@ -117,7 +127,10 @@ func (s *Stream) connectFailed(ctx context.Context, err error) {
 	cause := context.Cause(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.cause = StateDisconnected, err
+	s.state, s.call = StateDisconnected, nil
+	if errors.Is(err, ErrAborted) || errors.Is(err, ErrClosed) {
+		err = nil // as the application wanted it
+	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Abort; d != nil && ctx.Err() != nil {
 			timeout := errors.Is(cause, ErrNegotiationTimeout) || errors.Is(cause, context.DeadlineExceeded)
@@ -133,7 +146,8 @@ func (s *Stream) connectFailed(ctx context.Context, err error) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, err) })
 		}
 	}
-	close(s.ended)
+	s.ending.err = err
+	close(s.ending.done)
 }
 
 // connect tries the servers one after another. The error, if any, is a *ConnectError.
@@ -185,7 +199,9 @@ func (s *Stream) openInShare(ctx context.Context, servers int, t transport.Targe
 
 // open connects to one server and negotiates up to the features after TLS. step tells what failed.
 func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain string) (_ *conn, step string, err error) {
-	s.setState(StateConnecting)
+	s.mu.Lock()
+	s.state = StateConnecting
+	s.mu.Unlock()
 	nc, err := s.dial(ctx, t, addr)
 	if err != nil {
 		return nil, "dial", err
@@ -196,19 +212,25 @@ func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain stri
 		}
 	}
 	c := newConn(s, nc, addr)
+	s.mu.Lock()
+	c.call = s.call
+	s.mu.Unlock()
+	ok := false
+	defer func() {
+		if !ok { // an error, or a panic in code of the application
+			c.end(err)
+			if c.dec != nil {
+				<-c.readDone
+			}
+		}
+	}()
 	if t.DirectTLS {
 		if err := c.handshake(ctx, domain, true); err != nil {
-			_ = nc.Close()
 			return nil, "TLS", err
 		}
 	}
 	c.start()
-	defer func() {
-		if err != nil {
-			c.end(err)
-			<-c.readDone
-		}
-	}()
+	defer func() { ok = err == nil }()
 	for _, e := range s.delegates.all() {
 		if d := e.v.Negotiation; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartNegotiation(ctx, s) })
@@ -276,7 +298,7 @@ func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net
 // openStream sends a stream header and waits for the server's, and for its features.
 // restart is set for all but the first: the element received last has ended the stream before.
 func (c *conn) openStream(ctx context.Context, restart bool) error {
-	c.s.setState(StateOpening)
+	c.setState(StateOpening)
 	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, ContentNS: stanza.NSClient, Version: "1.0"}
 	if c.secure() && c.s.cfg.JID.Local() != "" {
 		// Only where nobody else can read it, RFC 6120 section 4.7.1.
@@ -304,18 +326,23 @@ func (c *conn) openStream(ctx context.Context, restart bool) error {
 		}
 		return err
 	}
-	c.s.setState(StateNegotiating)
+	c.setState(StateNegotiating)
 	if el, err = c.receive(ctx); err != nil {
 		return err
 	}
 	if !stanza.Is(el, "features", stanza.NSStreams) {
 		return c.unexpected(el, "features")
 	}
+	c.setFeatures(el)
+	return nil
+}
+
+// setFeatures takes in features, which may come again at any time (XEP-0478).
+func (c *conn) setFeatures(el *etree.Element) {
 	c.features.Store(el)
 	limits := stanza.Child(el, "limits", nsLimits) // XEP-0478
 	c.maxBytes.Store(max(0, stanza.TextInt(stanza.Child(limits, "max-bytes", nsLimits), int64(0))))
 	c.maxIdle.Store(int64(time.Second) * min(max(0, stanza.TextInt(stanza.Child(limits, "idle-seconds", nsLimits), int64(0))), 1<<30))
-	return nil
 }
 
 // unexpected ends the connection because of an element that has no place where another was due.

@@ -38,7 +38,7 @@ import (
 //     its remaining callbacks, DidDisconnect last, run after that callback returns.
 //     Given a foreign ctx inside a callback, Close ends at its deadline with [ErrQueueBusy], the connection closed.
 //  8. Stanzas given to callbacks are shared and read-only: Copy first.
-//  9. Panics are not swallowed, unless Config.OnPanic is set.
+//  9. Panics are not swallowed, unless Config.OnPanic is set. One in a question (trust, bind, resource) fails the call that asked.
 //  10. SendIQ may return before messages that arrived ahead of its answer have been delivered; [Queue.Flush] waits for them.
 //
 // Every family is an interface of one to three methods that never grows.
@@ -87,7 +87,7 @@ type NegotiationDelegate interface {
 	// SocketDidConnect is called when a network connection is up, before TLS and XML.
 	// The connection belongs to the stream: reading or writing breaks it.
 	SocketDidConnect(ctx context.Context, s *Stream, conn net.Conn)
-	// DidStartNegotiation is called once a connection, after the first stream header was queued.
+	// DidStartNegotiation is called once a connection, when the first stream header is about to be sent.
 	DidStartNegotiation(ctx context.Context, s *Stream)
 }
 
@@ -100,12 +100,13 @@ type SecureDelegate interface {
 }
 
 // TrustDelegate decides about certificates. It is a question, not an event:
-// DidReceiveTrust runs on the goroutine of Connect, with its ctx, in the order of registration;
+// the delegates are asked in the order of registration, with the ctx of Connect, which waits for them;
 // the first answer wins, and the ordinary verification does not count any more.
 type TrustDelegate interface {
 	// DidReceiveTrust is asked after the handshake and before anything is sent over it.
 	// chain is what the server presented, leaf first; verifyErr is what the ordinary verification against the
-	// domain of the JID says, nil if the certificate is good. Returning nil trusts the server, an error refuses it.
+	// domain of the JID says, nil if the certificate is good. Returning nil trusts the server, [ErrNoOpinion] asks the next,
+	// in the end the ordinary verification; any other error refuses the server.
 	// A panic and a ctx that ends refuse as well.
 	DidReceiveTrust(ctx context.Context, s *Stream, chain []*x509.Certificate, verifyErr error) error
 }
@@ -127,14 +128,14 @@ type SessionDelegate interface {
 	DidStartSession(ctx context.Context, s *Stream, kind SessionKind)
 }
 
-// BindDelegate may replace resource binding. It is a question: WillBind runs on the goroutine of the Authenticate call.
+// BindDelegate may replace resource binding. It is a question: the Authenticate call waits for the answer.
 type BindDelegate interface {
 	// WillBind is asked before binding. The first Binder returned is used; returning nil leaves it to the others,
 	// in the end to the stream itself.
 	WillBind(ctx context.Context, s *Stream) Binder
 }
 
-// ResourceDelegate answers for a resource that is taken. It is a question, on the goroutine of the Authenticate call.
+// ResourceDelegate answers for a resource that is taken. It is a question: the Authenticate call waits for the answer.
 type ResourceDelegate interface {
 	// AlternativeResource is asked when the server refused the resource with a conflict.
 	// The first non-empty answer is tried; returning "" leaves it to the others, in the end to the server.

@@ -57,13 +57,12 @@ func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx cont
 	d.list.Store(&list)
 	d.mu.Unlock()
 	return func(ctx context.Context) error {
-		if e.removed.Swap(true) {
-			return nil
+		if !e.removed.Swap(true) {
+			d.mu.Lock()
+			list := slices.DeleteFunc(slices.Clone(d.all()), func(x *entry[D]) bool { return x == e })
+			d.list.Store(&list)
+			d.mu.Unlock()
 		}
-		d.mu.Lock()
-		list := slices.DeleteFunc(slices.Clone(d.all()), func(x *entry[D]) bool { return x == e })
-		d.list.Store(&list)
-		d.mu.Unlock()
 		return e.queue.waitFor(ctx, &e.listener)
 	}
 }
@@ -93,19 +92,27 @@ func (s *Stream) post(l *listener, isStanza bool, call func(ctx context.Context)
 	s.postTask(l, task{call: call, stanza: isStanza})
 }
 
+// charge is what the stanza that is being handled counts.
+func (s *Stream) charge() charge { return charge{s.inSeq.Load(), int(s.inSize.Load())} }
+
+// postReceived posts a callback about the stanza that is being handled.
+func (s *Stream) postReceived(l *listener, call func(ctx context.Context)) {
+	s.postTask(l, task{call: call, stanza: true, charge: s.charge()})
+}
+
 func (s *Stream) postTask(l *listener, t task) {
 	t.listener, t.stream, t.session = l, s, s.session.Load()
-	if t.stanza {
-		t.size = int(s.inSize.Load())
-	}
 	if l.owner.Load() != s {
 		l.owner.Store(s)
 		s.queues.add(l.queue)
 	}
-	switch l.queue.push(t) {
-	case queueFull:
+	switch state := l.queue.push(t); {
+	case state == queueOK:
+	case t.own:
+		s.sent.add(l.queue)
+	case state == queueFull:
 		s.full.add(l.queue)
-	case queueOverflow:
+	case state == queueOverflow:
 		s.full.add(l.queue)
 		stanzas, bytes, current := l.queue.load()
 		s.Fail(&SlowDelegateError{Delegate: current, Stanzas: stanzas, Bytes: bytes})
@@ -175,6 +182,15 @@ func (f *fullQueues) drained(wake chan<- struct{}) bool {
 	f.list = slices.DeleteFunc(f.list, func(q *Queue) bool { return q.whenHalfEmpty(wake) })
 	f.any.Store(len(f.list) > 0)
 	return len(f.list) == 0
+}
+
+func (f *fullQueues) has(q *Queue) bool {
+	if q == nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.list, q)
 }
 
 // slowest names the delegate that holds up the fullest queue.

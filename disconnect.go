@@ -15,19 +15,22 @@ func (s *Stream) Wait(ctx context.Context) error {
 		return ErrInInterceptor
 	}
 	s.mu.Lock()
-	ended := s.ended
+	end, closed := s.ending, s.closed
 	s.mu.Unlock()
-	if ended == nil {
+	switch {
+	case end == nil && closed:
+		return nil
+	case end == nil:
 		return &DisconnectedError{}
 	}
 	select {
-	case <-ended:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.closed {
+	case <-end.done:
+		select {
+		case <-s.closing:
 			return nil
+		default:
+			return end.err
 		}
-		return s.cause
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -38,17 +41,17 @@ func (s *Stream) Wait(ctx context.Context) error {
 func (s *Stream) Disconnect() {
 	s.mu.Lock() // held, so that a Connect that is about to succeed sees it
 	defer s.mu.Unlock()
-	if s.conn == nil && s.abort == nil {
+	if s.conn == nil && s.call == nil {
 		return
 	}
 	s.toldToDisconnect()
-	s.interrupt(errAborted)
+	s.interrupt(ErrAborted)
 }
 
 // interrupt ends a Connect or Authenticate that is under way, and the connection. mu is held.
 func (s *Stream) interrupt(cause error) {
-	if s.abort != nil {
-		s.abort(cause)
+	if s.call != nil {
+		s.call.abort(cause)
 	}
 	if s.conn != nil {
 		s.conn.end(nil)
@@ -87,7 +90,7 @@ func (s *Stream) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
-	c, ended, busy := s.conn, s.ended, s.abort != nil
+	c, end, busy := s.conn, s.ending, s.call != nil
 	if first {
 		close(s.closing)
 		if c != nil || busy {
@@ -104,10 +107,27 @@ func (s *Stream) Close(ctx context.Context) error {
 	if c != nil && !busy {
 		c.closeGently(ctx)
 	}
-	if ended != nil {
-		<-ended
+	if end != nil {
+		select {
+		case <-end.done:
+		case <-delayed(ctx, 50*time.Millisecond): // code of the application that runs inline does not return
+			return ErrQueueBusy
+		}
 	}
 	return s.finishQueues(ctx, ci.queue)
+}
+
+// delayed is done a moment after ctx is.
+func delayed(ctx context.Context, d time.Duration) <-chan struct{} {
+	late := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(d, func() { close(late) }) })
+	return late
+}
+
+// silentFor reports whether callbacks on q must not start any more.
+func (s *Stream) silentFor(q *Queue) bool {
+	except := s.silent.Load()
+	return except != nil && except != q
 }
 
 // finishQueues waits for all queues but own, and ends the ctx of the callbacks.
@@ -128,16 +148,22 @@ func (s *Stream) finishQueues(ctx context.Context, own *Queue) error {
 	switch {
 	case err != nil:
 		sess.cancel(ErrClosed)
-	case own != nil:
-		own.push(task{run: func() {
-			s.silent.Store(true)
-			sess.cancel(ErrClosed)
-		}})
 	default:
 		// What is posted from now on, by a Send that fails for instance, is not called; what was just before is waited for.
-		s.silent.Store(true)
+		nobody := new(Queue)
+		if s.silent.Store(nobody); own != nil {
+			s.silent.Store(own) // its remaining callbacks run when this one has returned
+		}
 		err = flush()
-		sess.cancel(ErrClosed)
+		end := func() {
+			s.silent.Store(nobody)
+			sess.cancel(ErrClosed)
+		}
+		if own != nil {
+			own.push(task{run: end})
+		} else {
+			end()
+		}
 	}
 	return err
 }
@@ -181,12 +207,36 @@ func (s *Stream) connEnded(c *conn) {
 	}
 	s.pending.failAll(c.lostError())
 	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, nil
-	s.cause = c.cause
+	s.call = nil
 	s.log.Debug("xmpp: disconnected", "addr", clip(c.addr), "cause", logged(c.cause))
 	for _, e := range s.delegates.all() {
 		if d := e.v.Connection; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, c.cause) })
 		}
 	}
-	close(s.ended)
+	s.ending.err = c.cause
+	close(s.ending.done)
+}
+
+// lastCause is why there is no connection, nil if that is not known. mu is held.
+func (s *Stream) lastCause() error {
+	if s.ending == nil {
+		return nil
+	}
+	select {
+	case <-s.ending.done:
+		return s.ending.err
+	default:
+		return nil
+	}
+}
+
+// closedError is what calls return that come after the closing tag.
+func (s *Stream) closedError() error {
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+		return &DisconnectedError{}
+	}
 }

@@ -163,8 +163,11 @@ func (e *elementNames) has(el *etree.Element) bool {
 
 // RegisterElement makes a top-level element other than a stanza known: [Stream.Send] takes it,
 // and received ones are given to [ElementDelegate]s as registered. unregister takes that back;
-// several registrations of one name are counted.
+// several registrations of one name are counted. The names of stanzas cannot be registered: it panics.
 func (s *Stream) RegisterElement(name, namespace string) (unregister func()) {
+	if namespace == stanza.NSClient && isStanzaName(name) {
+		panic("xmpp: RegisterElement: " + name + " is a stanza")
+	}
 	key := [2]string{namespace, name}
 	s.elements.mu.Lock()
 	defer s.elements.mu.Unlock()
@@ -198,21 +201,26 @@ func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
 	if err != nil {
 		return err
 	}
+	select {
+	case s.receive <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	s.handle(c, o.el, 0)
 	return nil
 }
 
-// handle takes in one top-level element. One at a time: the reader and Inject take turns.
+// handle takes in one top-level element. The caller has taken s.receive, so that the reader and Inject take turns.
 // It reports false when the element has ended the connection: what is buffered behind it must not be handled.
 func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
-	s.receive <- struct{}{}
 	defer func() { <-s.receive }()
+	s.inSeq.Add(1)
 	s.inSize.Store(int64(size))
-	defer s.inSize.Store(0)
 	s.trace("xmpp: received", el)
 
 	ns := stanza.Namespace(el)
-	if ns == stanza.NSClient {
+	registered := s.elements.has(el)
+	if ns == stanza.NSClient && !registered {
 		st, err := stanza.From(el)
 		if err != nil {
 			c.fail("unsupported-stanza-type", err)
@@ -222,12 +230,11 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 		s.handleStanza(st)
 		return true
 	}
-	switch registered := s.elements.has(el); {
+	switch {
 	case registered || !isStanzaName(el.Tag) && ns != stanza.NSStreams && ns != "":
 		s.notifyElement(el, registered)
 	case ns == stanza.NSStreams && el.Tag == "features":
-		// Features may change any time (XEP-0478).
-		c.features.Store(el)
+		c.setFeatures(el)
 	case isStanzaName(el.Tag) || ns == "":
 		c.fail("invalid-namespace", ErrUnexpectedElement)
 		return false
@@ -245,7 +252,7 @@ func isStanzaName(name string) bool {
 func (s *Stream) notifyElement(el *etree.Element, registered bool) {
 	for _, e := range s.delegates.all() {
 		if d := e.v.Element; d != nil {
-			s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveElement(ctx, s, el, registered) })
+			s.postReceived(&e.listener, func(ctx context.Context) { d.DidReceiveElement(ctx, s, el, registered) })
 		}
 	}
 }
@@ -266,13 +273,18 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 		}
 		return
 	}
+	if iq, ok := st.(*stanza.IQ); ok && (!iq.Type().Valid() || iq.ID() == "") {
+		s.stats.malformed.Add(1)
+		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
+		return
+	}
 	ctx := s.readerContext()
 	st, dropped := s.intercept(ctx, st, false)
 	if st == nil {
 		s.stats.filtered.Add(1)
 		for _, e := range s.delegates.all() {
 			if d := e.v.Filter; d != nil {
-				s.post(&e.listener, true, func(ctx context.Context) { d.DidFilterStanza(ctx, s, dropped) })
+				s.postReceived(&e.listener, func(ctx context.Context) { d.DidFilterStanza(ctx, s, dropped) })
 			}
 		}
 		return
@@ -286,13 +298,13 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 	case *stanza.Message:
 		for _, e := range s.delegates.all() {
 			if d := e.v.Message; d != nil {
-				s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveMessage(ctx, s, st) })
+				s.postReceived(&e.listener, func(ctx context.Context) { d.DidReceiveMessage(ctx, s, st) })
 			}
 		}
 	case *stanza.Presence:
 		for _, e := range s.delegates.all() {
 			if d := e.v.Presence; d != nil {
-				s.post(&e.listener, true, func(ctx context.Context) { d.DidReceivePresence(ctx, s, st) })
+				s.postReceived(&e.listener, func(ctx context.Context) { d.DidReceivePresence(ctx, s, st) })
 			}
 		}
 	case *stanza.IQ:

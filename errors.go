@@ -13,7 +13,7 @@ import (
 
 // Sentinels, matched with [errors.Is]. Each names the calls that return it.
 var (
-	// ErrClosed is returned by every call on a stream after [Stream.Close], and by calls that Close interrupts.
+	// ErrClosed is returned by every call that needs a connection after [Stream.Close], and by calls that Close interrupts.
 	ErrClosed = errors.New("xmpp: the stream is closed")
 	// ErrInvalidState is returned by calls made in the wrong state, such as [Stream.Connect] while connected.
 	ErrInvalidState = errors.New("xmpp: not possible in this state")
@@ -64,6 +64,10 @@ var (
 	ErrHandlerExists = errors.New("xmpp: this payload has a handler already")
 	// ErrModuleActive is returned by [ModuleBase.Attach] for a module that is active on a stream.
 	ErrModuleActive = errors.New("xmpp: the module is already active")
+	// ErrAborted is in the error of a [Stream.Connect] or Authenticate call that [Stream.Disconnect] interrupted.
+	ErrAborted = errors.New("xmpp: the application ended the attempt")
+	// ErrNoOpinion is returned by a [TrustDelegate] that leaves the decision to the others, in the end to the ordinary verification.
+	ErrNoOpinion = errors.New("xmpp: no opinion about the certificate")
 	// ErrBindFallback is returned by a [Binder] that leaves binding to the stream.
 	ErrBindFallback = errors.New("xmpp: bind in the ordinary way")
 )
@@ -85,7 +89,7 @@ func (e *DisconnectedError) Unwrap() error { return e.Cause }
 
 // Attempt is one try to reach a server, part of a [ConnectError].
 type Attempt struct {
-	// Step is where it failed: "resolve", "dial", "TLS", "stream", "starttls" or "features".
+	// Step is where it failed: "resolve", "dial", "TLS", "stream" or "starttls".
 	Step string
 	// Addr is the host and port that was tried, or the domain for "resolve".
 	Addr string
@@ -211,9 +215,8 @@ const (
 	TemporaryAuthFailure SASLCondition = "temporary-auth-failure"
 )
 
-func (c SASLCondition) Error() string {
-	return "xmpp: the server refused the login: " + clip(string(c))
-}
+// Error is the condition itself, escaped and cut.
+func (c SASLCondition) Error() string { return clip(string(c)) }
 
 // StreamError is an error of the whole stream, RFC 6120 section 4.9. It always ends the connection.
 type StreamError struct {

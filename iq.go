@@ -3,9 +3,9 @@ package xmpp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -104,23 +104,26 @@ func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) 
 		iq = iq.Copy()
 		iq.SetID(s.cfg.NewID())
 	}
-	var timeout <-chan time.Time
 	if _, has := ctx.Deadline(); !has {
-		t := time.NewTimer(s.cfg.IQTimeout)
-		defer t.Stop()
-		timeout = t.C
-		// Waiting for room to write counts as well.
 		c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
 		defer cancel()
 		ctx = c
 	}
 	defer s.waiting()()
-	id, req := iq.ID(), &pendingIQ{to: iq.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{})}
+	o, err := s.prepare(ctx, iq)
+	if err != nil {
+		return nil, err
+	}
+	final, ok := o.st.(*stanza.IQ) // interceptors may have replaced it
+	if !ok || !final.RequiresResponse() {
+		return nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
+	}
+	id, req := final.ID(), &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{})}
 	if err := s.pending.add(id, req); err != nil {
 		return nil, err
 	}
 	defer s.pending.remove(id, req)
-	if err := s.Send(ctx, iq); err != nil {
+	if err := s.transmit(ctx, o); err != nil {
 		return nil, err
 	}
 	select {
@@ -133,8 +136,6 @@ func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) 
 		return nil, req.err
 	case <-s.closing:
 		return nil, ErrClosed
-	case <-timeout:
-		return nil, ErrIQTimeout
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -159,7 +160,7 @@ type handlers struct {
 
 	// Requests that a handler is answering at this moment, by sender and id.
 	openMu sync.Mutex
-	open   map[[2]string]*bool
+	open   map[[2]string][]*bool // false: not answered yet
 }
 
 type handler struct {
@@ -213,14 +214,10 @@ func (h *handlers) find(iq *stanza.IQ, ns, name string) *handler {
 
 // handleIQ routes an IQ that has passed interceptors and modules.
 func (s *Stream) handleIQ(iq *stanza.IQ) {
-	switch {
-	case iq.IsResult() || iq.IsError():
-		s.handleAnswer(iq)
-	case !iq.RequiresResponse() || iq.ID() == "":
-		s.stats.malformed.Add(1)
-		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
-	default:
+	if iq.RequiresResponse() {
 		s.handleRequest(iq)
+	} else {
+		s.handleAnswer(iq)
 	}
 }
 
@@ -238,7 +235,7 @@ func (s *Stream) handleAnswer(iq *stanza.IQ) {
 	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.IQ; d != nil {
-			s.post(&e.listener, true, func(ctx context.Context) { d.DidReceiveIQ(ctx, s, iq) })
+			s.postReceived(&e.listener, func(ctx context.Context) { d.DidReceiveIQ(ctx, s, iq) })
 		}
 	}
 }
@@ -257,15 +254,15 @@ func (s *Stream) handleRequest(iq *stanza.IQ) {
 		s.postTask(&hd.listener, task{
 			call:   func(ctx context.Context) { s.runHandler(ctx, hd, iq) },
 			gone:   func() { s.answer(iq, stanza.ServiceUnavailable) },
-			stanza: true,
+			stanza: true, charge: s.charge(),
 		})
 		return
 	}
-	s.offer(iq, s.delegates.all())
+	s.offer(iq, s.delegates.all(), s.charge())
 }
 
 // offer asks the IQ delegates one after another, each on its queue.
-func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate]) {
+func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate], in charge) {
 	for i, e := range rest {
 		d := e.v.IQ
 		if d == nil || e.removed.Load() {
@@ -278,13 +275,13 @@ func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate]) {
 				case panicked:
 					s.answer(iq, stanza.InternalServerError)
 				case !handled:
-					s.offer(iq, rest[i+1:])
+					s.offer(iq, rest[i+1:], in)
 				}
 			}()
 			handled = d.DidReceiveIQ(ctx, s, iq)
 			panicked = false
 		}
-		s.postTask(&e.listener, task{call: call, gone: func() { s.offer(iq, rest[i+1:]) }, stanza: true})
+		s.postTask(&e.listener, task{call: call, gone: func() { s.offer(iq, rest[i+1:], in) }, stanza: true, charge: in})
 		return
 	}
 	s.answer(iq, stanza.ServiceUnavailable)
@@ -296,13 +293,17 @@ func (s *Stream) runHandler(ctx context.Context, hd *handler, iq *stanza.IQ) {
 	h := &s.handlers
 	h.openMu.Lock()
 	if h.open == nil {
-		h.open = make(map[[2]string]*bool)
+		h.open = make(map[[2]string][]*bool)
 	}
-	h.open[key] = &answered
+	h.open[key] = append(h.open[key], &answered)
 	h.openMu.Unlock()
 	defer func() {
 		h.openMu.Lock()
-		delete(h.open, key)
+		if rest := slices.DeleteFunc(h.open[key], func(p *bool) bool { return p == &answered }); len(rest) > 0 {
+			h.open[key] = rest
+		} else {
+			delete(h.open, key)
+		}
 		done := answered
 		h.openMu.Unlock()
 		if !done {
@@ -313,20 +314,23 @@ func (s *Stream) runHandler(ctx context.Context, hd *handler, iq *stanza.IQ) {
 	hd.handle(ctx, s, iq)
 }
 
-// markAnswered notes that a request is answered. It reports false if it was answered before.
-func (s *Stream) markAnswered(iq *stanza.IQ) bool {
+// markAnswered notes that a request is answered, and undo takes that back. ok is false if it was answered before.
+func (s *Stream) markAnswered(iq *stanza.IQ) (undo func(), ok bool) {
 	h := &s.handlers
 	h.openMu.Lock()
 	defer h.openMu.Unlock()
-	p := h.open[[2]string{iq.To().String(), iq.ID()}]
-	if p == nil {
-		return true
+	open := h.open[[2]string{iq.To().String(), iq.ID()}]
+	for _, p := range open {
+		if !*p {
+			*p = true
+			return func() {
+				h.openMu.Lock()
+				defer h.openMu.Unlock()
+				*p = false
+			}, true
+		}
 	}
-	if *p {
-		return false
-	}
-	*p = true
-	return true
+	return func() {}, len(open) == 0
 }
 
 // answer sends an error for a request, past the write limit: the reader may be the one that sends it.

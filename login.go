@@ -31,11 +31,14 @@ func (s *Stream) Login(ctx context.Context) error {
 	if err := s.Connect(ctx); err != nil {
 		return err
 	}
-	old, err := s.authenticate(ctx, s.cfg.Credentials)
+	c, old, err := s.authenticate(ctx, s.cfg.Credentials)
 	if err == nil && !s.cfg.NoInitialPresence {
 		err = s.Send(ctx, stanza.NewPresence(stanza.Available, JID{}))
 	}
-	if c := s.current(); c != nil && err != nil {
+	if errors.Is(err, ErrDropped) { // an interceptor that keeps the stream invisible
+		err = nil
+	}
+	if c != nil && err != nil {
 		c.end(err)
 		<-c.readDone
 	}
@@ -62,25 +65,24 @@ func (s *Stream) AuthenticateAnonymously(ctx context.Context) error {
 // that is an AuthError of step SASL with a condition, the stream is still connected and another login may be tried;
 // after every other error of a login that has begun the connection is closed.
 func (s *Stream) Authenticate(ctx context.Context, creds Credentials) error {
-	old, err := s.authenticate(ctx, creds)
+	_, old, err := s.authenticate(ctx, creds)
 	s.retire(old)
 	return err
 }
 
 // authenticate returns the session that is over by the new one. Its ctx must not end before the caller is through:
 // it may be the caller's own.
-func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *session, err error) {
+func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, old *session, err error) {
 	if creds == nil {
-		return nil, ErrNoCredentials
+		return nil, nil, ErrNoCredentials
 	}
 	ctx, done, err := s.begin(ctx, StateConnected, StateAuth)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer done()
-	c := s.current()
-	if c == nil {
-		return nil, &DisconnectedError{}
+	if c = s.current(); c == nil {
+		return nil, nil, &DisconnectedError{}
 	}
 	told := s.willTell(c)
 	defer told()
@@ -88,7 +90,7 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *sess
 	c.negotiating.Store(true)
 	old, err = l.run(ctx)
 	if err == nil {
-		return old, nil
+		return c, old, nil
 	}
 	if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 		err = context.Cause(ctx)
@@ -113,12 +115,12 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (old *sess
 	s.mu.Unlock()
 	if l.refused {
 		c.rest()
-		return old, err
+		return c, old, err
 	}
 	told()
 	c.end(err)
 	<-c.readDone
-	return old, err
+	return c, old, err
 }
 
 func (s *Stream) retire(old *session) {
@@ -150,18 +152,28 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 		return nil, err
 	}
 	l.step = "bind"
-	l.s.setState(StateBinding)
+	l.c.setState(StateBinding)
 	kind, jid, err := l.bind(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if old, err = l.s.startSession(l.c, kind, jid); err != nil {
+	if kind == SessionNew {
+		if err := l.session(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if old, err = l.s.startSession(l, kind, jid); err != nil {
 		return nil, err
 	}
-	if err := l.session(ctx); err != nil {
-		return old, err
+	for _, m := range l.s.modules.all() { // nothing is read yet, so they are told before anything happens
+		if r, ok := m.(SessionReceiver); ok {
+			l.s.moduleSession(m, r, kind)
+		}
 	}
-	return old, l.s.loggedIn(l)
+	l.c.negotiating.Store(false)
+	l.c.resume(readSession)
+	l.s.startKeepAlive(l.c)
+	return old, nil
 }
 
 // sasl runs the SASL profile of RFC 6120 section 6.
@@ -187,6 +199,9 @@ func (l *login) sasl(ctx context.Context) error {
 	}
 	s.useCredentials(l.creds)
 	account := l.creds.SASL(s.cfg.JID)
+	if password := account.Password; password != nil {
+		account.Password = func(ctx context.Context) ([]byte, error) { return ask(ctx, s, "PasswordFunc", password) }
+	}
 	for i, choice := range choices {
 		l.mechanism, l.binding = choice.Mechanism.Name, choice.BindingType
 		err = l.try(ctx, choice, sasl.Params{
@@ -234,7 +249,10 @@ func (l *login) choose(offer sasl.Offer) ([]sasl.Choice, error) {
 	s.mu.Lock()
 	pin := s.strongest
 	s.mu.Unlock()
-	choices = slices.DeleteFunc(choices, func(c sasl.Choice) bool { return sasl.Rank(c.Mechanism.Name) < sasl.Rank(pin) })
+	choices = slices.DeleteFunc(choices, func(c sasl.Choice) bool {
+		r := sasl.Rank(c.Mechanism.Name) // 0: of the application's own making, and choice
+		return r > 0 && r < sasl.Rank(pin) || s.cfg.InsecureSkipVerify && c.Mechanism.NeedsTLS
+	})
 	if len(choices) == 0 {
 		return nil, fmt.Errorf("%w: %s was used, now the offer is %s", ErrMechanismDowngrade, pin, clip(fmt.Sprint(offer.Mechanisms)))
 	}
@@ -353,17 +371,18 @@ func (l *login) session(ctx context.Context) error {
 		return nil
 	}
 	l.step = "session"
-	l.s.setState(StateStartSession)
-	_, err := l.s.SendIQ(ctx, stanza.NewIQ(stanza.Set, JID{}, stanza.New("session", ns)))
+	l.c.setState(StateStartSession)
+	_, err := l.request(ctx, stanza.New("session", ns))
 	return err
 }
 
-// startSession makes the stream ready for stanzas; old is the session that is over by it.
-func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session, err error) {
+// startSession makes the stream ready for stanzas and tells everybody, before the first stanza is read;
+// old is the session that is over by it.
+func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session, err error) {
 	s.mu.Lock()
-	if s.conn != c {
-		s.mu.Unlock()
-		return nil, c.lostError()
+	defer s.mu.Unlock()
+	if s.conn != l.c {
+		return nil, l.c.lostError()
 	}
 	changed := jid != s.cfg.JID
 	s.serverJID, s.authed = jid, true
@@ -371,7 +390,11 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session,
 		old = s.session.Swap(newSession())
 	}
 	s.hadSession = true
-	s.mu.Unlock()
+	s.log.Debug("xmpp: logged in", "jid", clip(jid.String()), "mechanism", l.mechanism, "binding", l.binding)
+	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
+	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
+		s.strongest = l.mechanism
+	}
 	if changed {
 		s.postDidChangeMyJID(jid)
 	}
@@ -379,10 +402,16 @@ func (s *Stream) startSession(c *conn, kind SessionKind, jid JID) (old *session,
 		if d := e.v.Session; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, kind) })
 		}
+		if d := e.v.Auth; d != nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })
+		}
 	}
-	c.negotiating.Store(false)
-	c.resume(readSession)
 	return old, nil
+}
+
+func (s *Stream) moduleSession(m Module, r SessionReceiver, kind SessionKind) {
+	defer s.onPanic(m.Name())
+	r.ReceiveSession(s.readerContext(), kind)
 }
 
 func (s *Stream) postDidChangeMyJID(jid JID) {
@@ -391,28 +420,6 @@ func (s *Stream) postDidChangeMyJID(jid JID) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidChangeMyJID(ctx, s, jid) })
 		}
 	}
-}
-
-// loggedIn completes a login.
-func (s *Stream) loggedIn(l *login) error {
-	s.mu.Lock()
-	if s.conn != l.c {
-		s.mu.Unlock()
-		return l.c.lostError()
-	}
-	s.log.Debug("xmpp: logged in", "jid", clip(s.serverJID.String()), "mechanism", l.mechanism, "binding", l.binding)
-	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
-	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
-		s.strongest = l.mechanism
-	}
-	for _, e := range s.delegates.all() {
-		if d := e.v.Auth; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })
-		}
-	}
-	s.mu.Unlock()
-	s.startKeepAlive(l.c)
-	return nil
 }
 
 func mechanismsOf(features *etree.Element) []string {

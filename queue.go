@@ -28,11 +28,18 @@ type Queue struct {
 	after   []chan struct{} // closed when that callback has returned
 	stanzas int             // waiting or running
 	bytes   int
+	seq     uint64            // of the stanza charged last
 	room    []chan<- struct{} // wake the paused readers when the queue is half empty
 }
 
 // NewQueue returns an empty queue. It starts nothing.
 func NewQueue() *Queue { return new(Queue) }
+
+// charge is what a received stanza counts in a queue, once, however many callbacks there are about it.
+type charge struct {
+	seq  uint64
+	size int // wire bytes
+}
 
 // task is one callback to run: call with a ctx of the session, unless the listener was removed before; or, with no listener, run.
 type task struct {
@@ -42,7 +49,8 @@ type task struct {
 	call     func(context.Context)
 	gone     func() // in place of call, if the listener was removed; may be nil
 	stanza   bool   // counts against the bounds
-	size     int    // its wire bytes
+	charge          // of the received stanza that it is about
+	own      bool   // about a stanza of our own: it makes senders wait, not the reader
 	run      func()
 }
 
@@ -52,7 +60,7 @@ func (t *task) exec() {
 		t.run()
 		return
 	}
-	if l.removed.Load() || t.stream.silent.Load() {
+	if l.removed.Load() || t.stream.silentFor(l.queue) {
 		if t.gone != nil {
 			t.gone()
 		}
@@ -77,6 +85,12 @@ const (
 func (q *Queue) push(t task) queueState {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if t.stanza && t.seq != 0 {
+		if t.seq == q.seq {
+			t.stanza, t.size = false, 0
+		}
+		q.seq = t.seq
+	}
 	q.tasks = append(q.tasks, t)
 	if t.stanza {
 		q.stanzas++
@@ -191,6 +205,11 @@ func (q *Queue) waitFor(ctx context.Context, l *listener) error {
 	if ci.queue == q && !ci.inline {
 		return nil
 	}
+	end, ok := waitsOf.begin(ci.queue, q)
+	if !ok {
+		return nil
+	}
+	defer end()
 	q.mu.Lock()
 	if q.current != l {
 		q.mu.Unlock()
@@ -214,7 +233,8 @@ func (q *Queue) waitFor(ctx context.Context, l *listener) error {
 }
 
 // Flush waits until every callback posted before the call has returned, or ctx ends.
-// Called from a callback of this very queue, with that callback's ctx, it returns nil at once: it cannot wait for itself.
+// Called from a callback of this very queue, with that callback's ctx, it returns nil at once: it cannot wait for itself,
+// nor for a queue whose callback is waiting for this one.
 // Called from there with another ctx it waits for itself until that ctx ends.
 // From an interceptor it returns [ErrInInterceptor].
 func (q *Queue) Flush(ctx context.Context) error {
@@ -234,6 +254,11 @@ func (q *Queue) Flush(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	end, ok := waitsOf.begin(ci.queue, q)
+	if !ok {
+		return nil
+	}
+	defer end()
 	if ci.stream != nil {
 		defer ci.stream.waiting()()
 	}
@@ -245,6 +270,34 @@ func (q *Queue) Flush(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// waits are the queues whose callback waits for another queue, so that no two wait for each other.
+type waits struct {
+	mu sync.Mutex
+	m  map[*Queue]*Queue
+}
+
+var waitsOf = waits{m: make(map[*Queue]*Queue)}
+
+// begin notes that a callback on from, nil if it is none, waits for to. ok is false where to already waits for from.
+func (w *waits) begin(from, to *Queue) (end func(), ok bool) {
+	if from == nil {
+		return func() {}, true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for q := to; q != nil; q = w.m[q] {
+		if q == from {
+			return nil, false
+		}
+	}
+	w.m[from] = to
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.m, from)
+	}, true
 }
 
 // callInfo travels in the ctx of a callback.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
@@ -70,7 +69,7 @@ func (s Security) String() string {
 
 // startTLS upgrades the connection, RFC 6120 section 5, and opens the stream anew.
 func (c *conn) startTLS(ctx context.Context, domain string) (step string, err error) {
-	c.s.setState(StateStartTLS)
+	c.setState(StateStartTLS)
 	c.w.raw([]byte("<starttls xmlns='"+nsStartTLS+"'/>"), false)
 	el, err := c.receive(ctx)
 	if err != nil {
@@ -107,12 +106,12 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 			s.post(&e.listener, false, func(ctx context.Context) { d.WillSecure(ctx, s) })
 		}
 	}
-	base := &tls.Config{RootCAs: s.cfg.RootCAs}
-	if s.cfg.TLS != nil {
-		s.cfg.TLS(base)
-		if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
-			return fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
-		}
+	base, err := s.askTLS(ctx, &tls.Config{RootCAs: s.cfg.RootCAs})
+	if err != nil {
+		return err
+	}
+	if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
+		return fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
 	}
 	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
 	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
@@ -143,39 +142,6 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 		}
 	}
 	return nil
-}
-
-// askTrust asks the trust delegates, in turn; asked is false when there is none.
-func (s *Stream) askTrust(ctx context.Context, cs tls.ConnectionState, verifyErr error) (asked bool, _ error) {
-	for _, e := range s.delegates.all() {
-		d := e.v.Trust
-		if d == nil {
-			continue
-		}
-		answer := make(chan error, 1)
-		go func() {
-			defer func() {
-				if v := recover(); v != nil {
-					pe := &PanicError{Delegate: e.name, Value: v, Stack: debug.Stack()}
-					answer <- pe
-				}
-			}()
-			answer <- d.DidReceiveTrust(s.question(ctx), s, cs.PeerCertificates, verifyErr)
-		}()
-		select {
-		case err := <-answer:
-			return true, err
-		case <-ctx.Done():
-			return true, context.Cause(ctx)
-		}
-	}
-	return false, nil
-}
-
-// question is the ctx of a callback that runs on the goroutine of Connect or of an Authenticate call.
-// It carries no queue of the stream's.
-func (s *Stream) question(ctx context.Context) context.Context {
-	return context.WithValue(ctx, callKey{}, callInfo{stream: s, inline: true})
 }
 
 // Secure upgrades an unencrypted connection by STARTTLS, where Config.TLSPolicy left it so.

@@ -16,7 +16,7 @@ func (s *Stream) ready() (*conn, error) {
 	case s.closed:
 		return nil, ErrClosed
 	case s.conn == nil:
-		return nil, &DisconnectedError{Cause: s.cause}
+		return nil, &DisconnectedError{Cause: s.lastCause()}
 	case !s.authed:
 		return nil, fmt.Errorf("%w: not logged in", ErrInvalidState)
 	}
@@ -27,11 +27,11 @@ func (s *Stream) ready() (*conn, error) {
 // registered with [Stream.RegisterElement]. From then on the stanza must not be changed.
 //
 // A nil error means that it is queued in order on this session; it means neither that it was written nor that it was received.
-// An error means that nothing of it will be written: ctx ended; [*DisconnectedError], [ErrClosed] or [ErrInvalidState]
+// An error means that nothing of it will be written: ctx ended while it waited; [*DisconnectedError], [ErrClosed] or [ErrInvalidState]
 // without a connection that is logged in; [ErrDropped] by an interceptor; [ErrStanzaTooBig];
 // [ErrInvalidParameter] for what is no stanza, or has an address or a type that there is not; [ErrInvalidXMLChar], [ErrInvalidXMLName] or [ErrRestrictedXML] for what no stream may carry.
 //
-// It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written.
+// It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written, or a [SentDelegate] is that far behind.
 func (s *Stream) Send(ctx context.Context, e stanza.Elementer) error {
 	return s.send(ctx, e, nil)
 }
@@ -46,30 +46,60 @@ func (s *Stream) SendReceipt(ctx context.Context, e stanza.Elementer) (*Receipt,
 }
 
 func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error {
-	o, err := s.outgoing(e)
+	o, err := s.prepare(ctx, e)
 	if err != nil {
 		return err
 	}
 	o.receipt = r
-	if o.st != nil {
-		if iq, ok := o.st.(*stanza.IQ); ok && iq.ID() == "" {
-			iq = iq.Copy()
-			iq.SetID(s.cfg.NewID())
-			o.st = iq
-		}
-		if err := sendable(o.st); err != nil {
-			return err
-		}
-		st, _ := s.intercept(ctx, o.st, true)
-		if st == nil {
-			return ErrDropped
-		}
-		if iq, ok := st.(*stanza.IQ); ok && (iq.IsResult() || iq.IsError()) && !s.markAnswered(iq) {
+	return s.transmit(ctx, o)
+}
+
+// prepare finds out what is to be sent, and lets the interceptors see it.
+func (s *Stream) prepare(ctx context.Context, e stanza.Elementer) (o outgoing, err error) {
+	if o, err = s.outgoing(e); err != nil || o.st == nil {
+		return o, err
+	}
+	if iq, ok := o.st.(*stanza.IQ); ok && iq.ID() == "" {
+		iq = iq.Copy()
+		iq.SetID(s.cfg.NewID())
+		o.st = iq
+	}
+	if err := sendable(o.st); err != nil {
+		return o, err
+	}
+	if o.st, _ = s.intercept(ctx, o.st, true); o.st == nil {
+		return o, ErrDropped
+	}
+	o.el = o.st.Element()
+	return o, nil
+}
+
+// transmit hands a prepared element to the writer.
+func (s *Stream) transmit(ctx context.Context, o outgoing) error {
+	if iq, ok := o.st.(*stanza.IQ); ok && !iq.RequiresResponse() {
+		undo, ok := s.markAnswered(iq)
+		if !ok {
 			return fmt.Errorf("%w: this request is answered already", ErrInvalidParameter)
 		}
-		o.st, o.el = st, st.Element()
+		defer func() {
+			if undo != nil {
+				undo()
+			}
+		}()
+		if err := s.write(ctx, o); err != nil {
+			return err
+		}
+		undo = nil
+		return nil
 	}
+	return s.write(ctx, o)
+}
+
+func (s *Stream) write(ctx context.Context, o outgoing) error {
 	c, err := s.ready()
+	if err == nil {
+		err = s.awaitSentRoom(ctx, c)
+	}
 	if err == nil {
 		err = c.w.send(ctx, o, callOf(ctx).inline)
 	}
@@ -79,10 +109,33 @@ func (s *Stream) send(ctx context.Context, e stanza.Elementer, r *Receipt) error
 		}
 		return err
 	}
+	s.trace("xmpp: sent", o.el)
 	if p, ok := o.st.(*stanza.Presence); ok && p.To().IsZero() && (p.Type() == stanza.Available || p.Type() == stanza.Unavailable) {
 		s.mu.Lock()
-		s.presence = p
+		if s.conn == c {
+			s.presence = p
+		}
 		s.mu.Unlock()
+	}
+	return nil
+}
+
+// awaitSentRoom waits while a queue is full of events about what was sent: whoever sends faster than a [SentDelegate]
+// listens has to wait for it, unless it runs on that very queue.
+func (s *Stream) awaitSentRoom(ctx context.Context, c *conn) error {
+	ci := callOf(ctx)
+	if ci.inline || !s.sent.any.Load() || s.sent.has(ci.queue) {
+		return nil
+	}
+	defer s.waiting()()
+	for wake := make(chan struct{}, 1); !s.sent.drained(wake); {
+		select {
+		case <-wake:
+		case <-c.done:
+			return c.lostError()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	return nil
 }

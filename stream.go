@@ -66,6 +66,15 @@ func newSession() *session {
 	return &session{ctx: ctx, cancel: cancel}
 }
 
+// ending is how a connection, or an attempt at one, ended.
+type ending struct {
+	done chan struct{}
+	err  error // read after done
+}
+
+// call is a Connect or an Authenticate that is under way.
+type call struct{ abort context.CancelCauseFunc }
+
 // Stream is a client's connection to its server, and what is left of it between two connections.
 // All methods may be called from any goroutine.
 type Stream struct {
@@ -86,20 +95,21 @@ type Stream struct {
 	wake    chan struct{} // looks at the pause again
 	waiters atomic.Int32  // calls that need the reader to go on
 	session atomic.Pointer[session]
-	receive chan struct{} // held while a stanza is handled: the reader and Inject
-	inSize  atomic.Int64  // wire bytes of the stanza being handled
-	silent  atomic.Bool   // Close has returned: no callback starts any more
+	sent    fullQueues            // for which senders wait, because of events about what they sent
+	receive chan struct{}         // held while a stanza is handled: the reader and Inject; guards inSeq and inSize
+	inSeq   atomic.Uint64         // of the stanza being handled
+	inSize  atomic.Int64          // its wire bytes
+	silent  atomic.Pointer[Queue] // Close has returned: no callback starts any more, but on this queue
 	stats   counters
 
 	mu         sync.Mutex // guards what follows
 	state      State
 	authed     bool
 	authDate   time.Time
-	conn       *conn                   // set while connected
-	abort      context.CancelCauseFunc // ends the Connect or Authenticate that is under way
+	conn       *conn // set while connected
+	call       *call // the Connect or Authenticate that is under way
 	closed     bool
-	ended      chan struct{} // closed when the connection, or the attempt, has ended
-	cause      error         // why it ended
+	ending     *ending // of the connection, or the attempt, that there is or was last
 	serverJID  JID
 	hadSession bool
 	keysOf     Credentials // what keys were derived from
@@ -283,10 +293,13 @@ func (s *Stream) current() *conn {
 	return s.conn
 }
 
-func (s *Stream) setState(st State) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state = st
+// setState is for the call that negotiates on c; one that has been overtaken by the end of its connection changes nothing.
+func (c *conn) setState(st State) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.call != nil && c.call == c.s.call {
+		c.s.state = st
+	}
 }
 
 // waiting tells the reader that something waits on this connection, so that it goes on although a queue is full.

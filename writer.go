@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
@@ -39,14 +38,14 @@ type writer struct {
 	err      error         // the connection has ended; nothing is accepted
 	change   chan struct{} // closed and forgotten when room was made, the flusher stopped, or the connection ended
 
-	writingSince atomic.Int64 // unix nanoseconds; 0 while no Write is under way
+	writingSince atomic.Int64 // 0 while no Write is under way; else as conn.now
 	lastWrite    atomic.Int64
 }
 
 // outgoing is one element in a batch.
 type outgoing struct {
-	st      stanza.Stanza // nil for other elements
-	el      *etree.Element
+	st      stanza.Stanza  // nil for other elements
+	el      *etree.Element // nil for the closing tag that closeGently sends
 	receipt *Receipt
 }
 
@@ -115,7 +114,7 @@ func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
 		return w.c.lostError()
 	}
 	if w.closed {
-		return ErrClosed
+		return w.c.s.closedError()
 	}
 	if w.buf == nil {
 		w.buf = buffers.Get().(*[]byte)
@@ -130,10 +129,11 @@ func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
 		err = ErrStanzaTooBig
 	}
 	if err != nil {
-		*w.buf = (*w.buf)[:start]
+		if *w.buf = (*w.buf)[:start]; start == 0 {
+			w.putLocked()
+		}
 		return err
 	}
-	w.c.s.trace("xmpp: sent", o.el)
 	*w.buf = b
 	w.batch = append(w.batch, o)
 	w.startLocked()
@@ -144,6 +144,10 @@ func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
 func (w *writer) raw(b []byte, last bool) {
 	w.acquire()
 	defer w.release()
+	w.rawLocked(b, last)
+}
+
+func (w *writer) rawLocked(b []byte, last bool) {
 	if w.err != nil || w.closed {
 		return
 	}
@@ -155,6 +159,16 @@ func (w *writer) raw(b []byte, last bool) {
 		w.announceLocked()
 	}
 	w.startLocked()
+}
+
+// finish queues the closing tag of a polite end, once.
+func (w *writer) finish() {
+	w.acquire()
+	defer w.release()
+	if w.err == nil && !w.closed {
+		w.batch = append(w.batch, outgoing{})
+		w.rawLocked([]byte(xmlstream.Footer), true)
+	}
 }
 
 func (w *writer) startLocked() {
@@ -180,23 +194,13 @@ func (w *writer) flush() {
 		w.inFlight, w.flying = len(*buf), len(batch)
 		w.release()
 
-		w.writingSince.Store(time.Now().UnixNano())
-		n, err := w.c.nc.Write(*buf)
-		w.writingSince.Store(0)
-		w.lastWrite.Store(time.Now().UnixNano())
-		w.c.s.stats.bytesSent.Add(uint64(n))
-		w.c.s.stats.stanzasSent.Add(uint64(len(batch)))
+		state, err := w.write(*buf)
 		if w.c.negotiating.Load() {
 			clear(*buf) // it may have held a password
 		}
 		*buf = (*buf)[:0]
 		if cap(*buf) <= 128<<10 {
 			buffers.Put(buf)
-		}
-		state := ReceiptWritten
-		if err != nil {
-			state = ReceiptUnknown
-			w.c.end(fmt.Errorf("xmpp: writing: %w", err))
 		}
 		w.c.s.settle(batch, state, err)
 
@@ -209,6 +213,29 @@ func (w *writer) flush() {
 		w.spare = batch[:0]
 		w.announceLocked()
 	}
+}
+
+// write hands a batch to the connection, in pieces, so that a slow one can be told from one that accepts nothing.
+func (w *writer) write(b []byte) (ReceiptState, error) {
+	select {
+	case <-w.c.done: // nothing of it need be lost
+		return ReceiptNotDelivered, w.c.lostError()
+	default:
+	}
+	defer w.writingSince.Store(0)
+	for len(b) > 0 {
+		piece := b[:min(len(b), 64<<10)]
+		w.writingSince.Store(w.c.now())
+		n, err := w.c.nc.Write(piece)
+		w.lastWrite.Store(w.c.now())
+		w.c.s.stats.bytesSent.Add(uint64(n))
+		if err != nil {
+			w.c.end(fmt.Errorf("xmpp: writing: %w", err))
+			return ReceiptUnknown, w.c.lostError()
+		}
+		b = b[n:]
+	}
+	return ReceiptWritten, nil
 }
 
 func (w *writer) putLocked() {
@@ -347,6 +374,9 @@ func (r *Receipt) settle(st ReceiptState, err error) {
 // settle ends the receipts of a batch and tells the delegates.
 func (s *Stream) settle(batch []outgoing, state ReceiptState, err error) {
 	for _, o := range batch {
+		if o.st != nil && state == ReceiptWritten {
+			s.stats.stanzasSent.Add(1)
+		}
 		if o.receipt != nil {
 			o.receipt.settle(state, err)
 		}
@@ -361,8 +391,11 @@ func (s *Stream) settle(batch []outgoing, state ReceiptState, err error) {
 
 func (s *Stream) notifySent(o outgoing) {
 	for _, e := range s.delegates.all() {
+		if d := e.v.Disconnect; d != nil && o.el == nil {
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidSendClosingStreamStanza(ctx, s) })
+		}
 		if d := e.v.Sent; d != nil && o.st != nil {
-			s.post(&e.listener, true, func(ctx context.Context) {
+			s.postTask(&e.listener, task{stanza: true, own: true, call: func(ctx context.Context) {
 				switch st := o.st.(type) {
 				case *stanza.IQ:
 					d.DidSendIQ(ctx, s, st)
@@ -371,10 +404,10 @@ func (s *Stream) notifySent(o outgoing) {
 				case *stanza.Presence:
 					d.DidSendPresence(ctx, s, st)
 				}
-			})
+			}})
 		}
-		if d := e.v.Element; d != nil && o.st == nil {
-			s.post(&e.listener, true, func(ctx context.Context) { d.DidSendElement(ctx, s, o.el) })
+		if d := e.v.Element; d != nil && o.st == nil && o.el != nil {
+			s.postTask(&e.listener, task{stanza: true, own: true, call: func(ctx context.Context) { d.DidSendElement(ctx, s, o.el) }})
 		}
 	}
 }
@@ -382,7 +415,7 @@ func (s *Stream) notifySent(o outgoing) {
 func (s *Stream) notifyNotSent(st stanza.Stanza, err error) {
 	for _, e := range s.delegates.all() {
 		if d := e.v.NotSent; d != nil {
-			s.post(&e.listener, true, func(ctx context.Context) {
+			s.post(&e.listener, false, func(ctx context.Context) {
 				switch st := st.(type) {
 				case *stanza.IQ:
 					d.DidFailToSendIQ(ctx, s, st, err)

@@ -7,70 +7,103 @@ import (
 	"github.com/go-xmppframework/xmpp"
 )
 
-// never is how far off the timer is set while automatic pings are off.
-const never = 365 * 24 * time.Hour
+// auto are the automatic pings of one session.
+type auto struct {
+	p      *Ping
+	s      *xmpp.Stream
+	ctx    context.Context // ends with the session, or the activation
+	cancel context.CancelFunc
+	timer  *time.Timer
+	busy   bool // a check is under way; guarded by Ping.mu, as the timer is
+}
 
-// DidStartSession starts the automatic pings.
-func (p *Ping) DidStartSession(context.Context, *xmpp.Stream, xmpp.SessionKind) { p.start() }
+// ReceiveSession starts the automatic pings.
+func (p *Ping) ReceiveSession(context.Context, xmpp.SessionKind) {
+	if s := p.Stream(); s != nil {
+		p.start(s)
+	}
+}
 
-// DidDisconnect ends them.
-func (p *Ping) DidDisconnect(context.Context, *xmpp.Stream, error) { p.stop() }
+// listener stops them.
+type listener struct{ p *Ping }
 
-// WillConnect does nothing.
-func (p *Ping) WillConnect(context.Context, *xmpp.Stream) {}
+func (listener) WillConnect(context.Context, *xmpp.Stream) {}
+func (listener) DidConnect(context.Context, *xmpp.Stream)  {}
 
-// DidConnect does nothing.
-func (p *Ping) DidConnect(context.Context, *xmpp.Stream) {}
+func (l listener) DidDisconnect(_ context.Context, s *xmpp.Stream, _ error) {
+	if !s.IsAuthenticated() { // else the next session has begun meanwhile
+		l.p.stop()
+	}
+}
 
-func (p *Ping) start() {
+func (p *Ping) start(s *xmpp.Stream) {
+	p.stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timer == nil {
-		var t *time.Timer
-		t = time.AfterFunc(never, func() { p.tick(t) })
-		p.timer = t
-		t.Reset(0)
-	}
+	a := &auto{p: p, s: s}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.timer = time.AfterFunc(0, a.check)
+	p.auto = a
 }
 
 func (p *Ping) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timer != nil {
-		p.timer.Stop()
-		p.timer = nil
+	if p.auto != nil {
+		p.auto.cancel()
+		p.auto.timer.Stop()
+		p.auto = nil
 	}
 }
 
-// tick looks at the silence so far, pings if it is long enough, and sets the timer for the next look.
-func (p *Ping) tick(t *time.Timer) {
-	next := p.check()
+// wake looks again at once, unless a check is under way, which will. Ping.mu is held.
+func (a *auto) wake() {
+	if !a.busy {
+		a.timer.Reset(0)
+	}
+}
+
+// check looks at the silence so far, pings if it is long enough, and sets the timer for the next look.
+func (a *auto) check() {
+	p := a.p
+	p.mu.Lock()
+	if p.auto != a || a.busy {
+		p.mu.Unlock()
+		return
+	}
+	a.busy = true
+	p.mu.Unlock()
+	next := a.ping()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.timer == t {
-		t.Reset(next)
+	if a.busy = false; p.auto == a && next > 0 {
+		a.timer.Reset(next)
 	}
 }
 
-func (p *Ping) check() (next time.Duration) {
-	cfg, s := p.config(), p.Stream()
-	if cfg.Interval < 0 || s == nil {
-		return never
+// ping returns when to look again; 0 means not before Configure.
+func (a *auto) ping() time.Duration {
+	cfg, last := a.p.config(), a.s.LastReceived()
+	if cfg.Interval < 0 || last.IsZero() {
+		return 0
 	}
-	if silence := time.Since(s.LastReceived()); silence < cfg.Interval {
+	if silence := time.Since(last); silence < cfg.Interval {
 		return cfg.Interval - silence
 	}
-	p.delegates.Notify(s, func(ctx context.Context, d Delegate) { d.PingDidSend(ctx, p) })
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.Timeout)
+	a.notify(func(ctx context.Context, d Delegate) { d.PingDidSend(ctx, a.p) })
+	ctx, cancel := context.WithTimeout(a.ctx, cfg.Timeout)
 	defer cancel()
-	switch rtt, err := p.SendPingToJID(ctx, cfg.Target); {
+	rtt, err := a.p.SendPingToJID(ctx, cfg.Target)
+	switch {
 	case err == nil:
-		p.delegates.Notify(s, func(ctx context.Context, d Delegate) { d.PingDidReceivePong(ctx, p, rtt) })
-	case ctx.Err() != nil:
-		p.delegates.Notify(s, func(ctx context.Context, d Delegate) { d.PingDidTimeout(ctx, p) })
+		a.notify(func(ctx context.Context, d Delegate) { d.PingDidReceivePong(ctx, a.p, rtt) })
+	case a.ctx.Err() == nil && ctx.Err() != nil:
+		a.notify(func(ctx context.Context, d Delegate) { d.PingDidTimeout(ctx, a.p) })
 		if !cfg.KeepConnection {
-			s.Fail(ErrTimeout)
+			a.s.Fail(ErrTimeout)
 		}
 	}
 	return cfg.Interval
 }
+
+func (a *auto) notify(call func(context.Context, Delegate)) { a.p.delegates.Notify(a.s, call) }

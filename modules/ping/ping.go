@@ -39,7 +39,7 @@ type Config struct {
 
 // Delegate hears of automatic pings.
 type Delegate interface {
-	// PingDidSend is called after an automatic ping was queued.
+	// PingDidSend is called when an automatic ping is sent.
 	PingDidSend(ctx context.Context, p *Ping)
 	// PingDidReceivePong is called after the answer to an automatic ping, with the time it took; an error is an answer too.
 	PingDidReceivePong(ctx context.Context, p *Ping, rtt time.Duration)
@@ -52,9 +52,9 @@ type Ping struct {
 	xmpp.ModuleBase
 	delegates xmpp.Delegates[Delegate]
 
-	mu    sync.Mutex
-	cfg   Config
-	timer *time.Timer // nil while there is no session
+	mu   sync.Mutex
+	cfg  Config
+	auto *auto // nil while there is no session
 }
 
 // New makes a module that is not active yet.
@@ -63,8 +63,13 @@ func New(cfg Config) *Ping { return &Ping{cfg: cfg} }
 // Name is "ping".
 func (p *Ping) Name() string { return "ping" }
 
-// Features are what service discovery announces.
-func (p *Ping) Features() []string { return []string{NS} }
+// Features are what service discovery announces: nothing with Config.NoAnswer.
+func (p *Ping) Features() []string {
+	if p.config().NoAnswer {
+		return nil
+	}
+	return []string{NS}
+}
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
 func (p *Ping) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
@@ -81,10 +86,10 @@ func (p *Ping) Activate(s *xmpp.Stream) error {
 			}
 			p.OnDeactivate(func() { _ = remove(xmpp.NoWait) })
 		}
-		remove := s.AddDelegate(xmpp.Delegate{Name: "ping", Session: p, Connection: p})
+		remove := s.AddDelegate(xmpp.Delegate{Name: "ping", Connection: listener{p}})
 		p.OnDeactivate(func() { _ = remove(xmpp.NoWait); p.stop() })
 		if s.IsAuthenticated() {
-			p.start()
+			p.start(s)
 		}
 		return nil
 	})
@@ -116,11 +121,11 @@ func (p *Ping) SendPingToJID(ctx context.Context, to xmpp.JID) (time.Duration, e
 // Configure replaces the configuration; NoAnswer counts from the next activation on.
 func (p *Ping) Configure(cfg Config) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.cfg = cfg
-	if p.timer != nil {
-		p.timer.Reset(0)
+	if p.auto != nil {
+		p.auto.wake()
 	}
-	p.mu.Unlock()
 }
 
 // LastReceiveTime is when the last data came from the server, zero when not connected.
