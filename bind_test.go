@@ -221,7 +221,7 @@ func TestBind(t *testing.T) {
 		{name: "session demanded", answer: boundTo("alice@example.test/r"), feature: demanded, sessionAnswer: "<iq type='result' id='%s'/>"},
 		{name: "session refused", answer: boundTo("alice@example.test/r"), feature: demanded, sessionAnswer: refused("internal-server-error"), step: "session"},
 		{name: "session answered by somebody else", answer: boundTo("alice@example.test/r"), feature: demanded,
-			sessionAnswer: "<iq type='error' id='%s' from='mallory@example.test/x'/><iq type='result' id='%s' from='example.test'/>"},
+			sessionAnswer: "<iq type='error' id='%s' from='mallory@example.test/x'/><iq type='result' id='%s' from='example.test'/>", step: "session"},
 		{name: "session optional", answer: boundTo("alice@example.test/r"), feature: optional},
 		{name: "session skipped", answer: boundTo("alice@example.test/r"), feature: demanded, skip: true},
 	}

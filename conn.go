@@ -103,7 +103,7 @@ func (c *conn) lostError() error {
 func (c *conn) secure() bool { return c.tls.Load() != nil }
 
 // now is the time by which silence is measured: setting the clock does not change it.
-func (c *conn) now() int64 { return int64(time.Since(c.began)) }
+func (c *conn) now() int64 { return 1 + int64(time.Since(c.began)) } // never 0
 
 func (c *conn) lastReceived() time.Time { return c.began.Add(time.Duration(c.lastRead.Load())) }
 
@@ -379,45 +379,4 @@ func clampKeepAlive(d time.Duration) time.Duration {
 		return 2 * time.Minute
 	}
 	return max(d, minKeepAlive)
-}
-
-// readAhead lets a TLS connection take many records from the socket with one call when there is much to read.
-// It holds memory of its own only while data is plentiful.
-type readAhead struct {
-	net.Conn
-	buf    *[]byte // taken from the pool
-	r, w   int     // buf[r:w] is unread
-	err    error   // came with the last bytes; returned after them
-	plenty bool    // the last read got all that it had room for
-}
-
-const readAheadSize = 64 << 10
-
-var readAheads = sync.Pool{New: func() any { b := make([]byte, readAheadSize); return &b }}
-
-func (b *readAhead) Read(p []byte) (int, error) {
-	if b.buf == nil {
-		if b.err != nil {
-			return 0, b.err
-		}
-		if !b.plenty || len(p) >= readAheadSize {
-			n, err := b.Conn.Read(p)
-			b.plenty = n == len(p) && n >= 512
-			return n, err
-		}
-		b.buf = readAheads.Get().(*[]byte)
-		n, err := b.Conn.Read(*b.buf)
-		b.r, b.w = 0, n
-		b.plenty, b.err = n >= readAheadSize/8, err
-	}
-	return b.take(p), nil
-}
-
-func (b *readAhead) take(p []byte) int {
-	n := copy(p, (*b.buf)[b.r:b.w])
-	if b.r += n; b.r == b.w {
-		readAheads.Put(b.buf)
-		b.buf = nil
-	}
-	return n
 }

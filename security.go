@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
@@ -98,6 +99,11 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 	return "", nil
 }
 
+// eager reports whether something may be waiting for what comes in next.
+func (c *conn) eager(since time.Time) bool {
+	return c.s.waiters.Load() > 0 || c.w.lastWrite.Load() >= int64(since.Sub(c.began))
+}
+
 // handshake runs TLS on the connection. The reader and the writer are idle.
 func (c *conn) handshake(ctx context.Context, domain string, direct bool) error {
 	s := c.s
@@ -126,7 +132,7 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 		}
 		return err
 	}
-	tc := tls.Client(&readAhead{Conn: c.raw}, cfg)
+	tc := tls.Client(transport.ReadAhead(c.raw, c.eager), cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
