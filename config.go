@@ -148,6 +148,8 @@ type passwordCredentials struct {
 	mechs    []sasl.Mechanism
 }
 
+var passwordMechanisms = sasl.Default() // read-only
+
 // Password logs in with a password: SCRAM with the strongest hash and channel binding that the server offers,
 // PLAIN only with Config.AllowPlain.
 func Password(password string) Credentials {
@@ -157,7 +159,7 @@ func Password(password string) Credentials {
 // PasswordFunc is [Password] with a callback that is asked at each login, on the goroutine of the Authenticate call.
 // The returned bytes are neither kept nor changed. An error ends the login and is returned from it.
 func PasswordFunc(password func(context.Context) ([]byte, error)) Credentials {
-	return &passwordCredentials{password: password, mechs: sasl.Default()}
+	return &passwordCredentials{password: password, mechs: passwordMechanisms}
 }
 
 // WithUsername makes credentials log in as another user name than the localpart of the account (RFC 6120 section 6.3.8).

@@ -26,8 +26,8 @@ type conn struct {
 	dec  *xmlstream.Decoder
 	w    writer
 
-	header   atomic.Pointer[etree.Element]
-	features atomic.Pointer[etree.Element]
+	header   keptElement
+	features keptElement
 	maxBytes atomic.Int64 // the largest stanza the server takes (XEP-0478), 0 if it did not say
 	maxIdle  atomic.Int64 // nanoseconds of silence after which the server ends the stream, 0 if it did not say
 
@@ -52,6 +52,34 @@ type conn struct {
 	paused  bool
 	grant   int  // stanzas that may be read although a queue is full
 	blocked bool // a read had to wait
+}
+
+// keptElement is an element that is kept for as long as a connection lasts: packed to its text, once it is looked at rarely.
+type keptElement struct {
+	tree atomic.Pointer[etree.Element]
+	text atomic.Pointer[string]
+}
+
+func (k *keptElement) Store(el *etree.Element) {
+	k.tree.Store(el)
+	k.text.Store(nil)
+}
+
+// Load returns the element, nil if there is none; packed, it is read anew.
+func (k *keptElement) Load() *etree.Element {
+	if text := k.text.Load(); text != nil {
+		el, _ := stanza.ParseElement(*text)
+		return el
+	}
+	return k.tree.Load()
+}
+
+func (k *keptElement) pack() {
+	if el := k.tree.Load(); el != nil {
+		text := stanza.Compact(el)
+		k.text.Store(&text)
+		k.tree.Store(nil)
+	}
 }
 
 type readerMode int

@@ -94,6 +94,9 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 		if s.call == own { // the end of the connection may have made room for the next
 			s.call = nil
 		}
+		if s.conn != nil && s.conn.call == own {
+			s.conn.call = nil
+		}
 		s.mu.Unlock()
 		stop()
 		abort(nil)

@@ -206,7 +206,7 @@ func (s *Stream) connEnded(c *conn) {
 		return // it never became the stream's own: Connect tells of it
 	}
 	s.pending.failAll(c.lostError())
-	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, nil
+	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, ""
 	s.call = nil
 	s.log.Debug("xmpp: disconnected", "addr", clip(c.addr), "cause", logged(c.cause))
 	for _, e := range s.delegates.all() {

@@ -170,6 +170,8 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 			l.s.moduleSession(m, r, kind)
 		}
 	}
+	l.c.features.pack()
+	l.c.header.pack()
 	l.c.negotiating.Store(false)
 	l.c.resume(readSession)
 	l.s.startKeepAlive(l.c)

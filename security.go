@@ -122,9 +122,11 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
 	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
 	verify := cfg.VerifyConnection
+	asking := ctx // not kept by the connection, as long as it lasts
+	defer func() { asking = nil }()
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
 		err := verify(cs)
-		if asked, err := s.askTrust(ctx, cs, err); asked {
+		if asked, err := s.askTrust(asking, cs, err); asked {
 			return err
 		}
 		if s.cfg.InsecureSkipVerify {

@@ -113,7 +113,7 @@ func (s *Stream) write(ctx context.Context, o outgoing) error {
 	if p, ok := o.st.(*stanza.Presence); ok && p.To().IsZero() && (p.Type() == stanza.Available || p.Type() == stanza.Unavailable) {
 		s.mu.Lock()
 		if s.conn == c {
-			s.presence = p
+			s.presence = stanza.Compact(p.Element())
 		}
 		s.mu.Unlock()
 	}

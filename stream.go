@@ -117,7 +117,7 @@ type Stream struct {
 	binding    string
 	strongest  string // the strongest mechanism that has logged in
 	keepAlive  time.Duration
-	presence   *stanza.Presence
+	presence   string // the last one broadcast, as text: it is looked at rarely
 	tag        any
 
 	closing chan struct{} // closed by Close
@@ -251,10 +251,15 @@ func (s *Stream) LastReceived() time.Time {
 func (s *Stream) MyPresence() *stanza.Presence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.presence == nil {
+	if s.presence == "" {
 		return nil
 	}
-	return s.presence.Copy()
+	st, err := stanza.Parse(s.presence)
+	if err != nil {
+		return nil
+	}
+	p, _ := st.(*stanza.Presence)
+	return p
 }
 
 // ResendMyPresence sends [Stream.MyPresence] again, through the interceptors, if it is an available one;

@@ -7,7 +7,7 @@
 //
 // How it works, file by file:
 //
-//	reader.go     the buffer: 1 KiB while idle, pooled under load, growing for a large stanza
+//	reader.go     the buffer: 512 bytes while idle, pooled under load, growing for a large stanza
 //	frame.go      finds the end of the next top-level element, keeps its place between reads
 //	tag.go        one start tag, one end tag
 //	chars.go      characters and UTF-8 of a complete stanza

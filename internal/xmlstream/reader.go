@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	idleBuffer = 1 << 10  // what a Decoder that waits with nothing buffered holds
+	idleBuffer = 512      // what a Decoder that waits with nothing buffered holds
 	busyBuffer = 32 << 10 // what it takes from the pool once a read fills what it has
 	maxPooled  = 64 << 10 // larger buffers are left to the garbage collector
 	maxRecords = 4 << 10  // and so are record slices with more entries
