@@ -27,7 +27,8 @@ func main() {
 	if err := bot.Login(ctx); err != nil {
 		log.Fatal(err)
 	}
-	log.Println("ended:", bot.Wait(ctx), bot.Close(context.Background()))
+	log.Print("ended: ", bot.Wait(ctx))
+	_ = bot.Close(context.Background())
 }
 
 // echo answers people: not itself, and no other bot of its kind.

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -21,9 +22,9 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
-	"github.com/go-xmppframework/xmpp/internal/testserver" // in tests of your own: package xmpptest
 	"github.com/go-xmppframework/xmpp/modules/ping"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
 func main() {
@@ -33,6 +34,9 @@ func main() {
 	ca := flag.String("ca", "", "`file` with the certificate authority to trust, in PEM, instead of the system's")
 	plain := flag.Bool("plain", false, "allow the PLAIN mechanism, over TLS")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fail(fmt.Errorf("unexpected argument %q: the account goes into -jid", flag.Arg(0)))
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -41,18 +45,15 @@ func main() {
 
 	var first, second xmpp.Config
 	if *account == "" {
-		srv, err := testserver.New(testserver.Options{})
-		if err != nil {
-			fail(err)
-		}
+		srv := xmpptest.StartServer()
 		defer srv.Close()
-		if first, err = localConfig(srv, "juliet"); err != nil {
-			fail(err)
+		first, second = srv.Config("juliet"), srv.Config("romeo")
+		// Over a real connection, as to any server.
+		for _, cfg := range []*xmpp.Config{&first, &second} {
+			ap := netip.MustParseAddrPort(srv.Addr())
+			cfg.Dial, cfg.Host, cfg.Port = nil, ap.Addr().String(), int(ap.Port())
 		}
-		if second, err = localConfig(srv, "romeo"); err != nil {
-			fail(err)
-		}
-		fmt.Printf("A server for %s runs inside this program, at %s:%d. Try a real one with -jid user@domain.\n\n", srv.Domain(), first.Host, first.Port)
+		fmt.Printf("A server for %s runs inside this program, at %s. Try a real one with -jid user@domain.\n\n", srv.Domain(), srv.Addr())
 	} else {
 		cfg, err := realConfig(*account, *host, *ca)
 		if err != nil {
@@ -67,22 +68,6 @@ func main() {
 	}
 }
 
-// localConfig makes an account on the server inside this program.
-func localConfig(srv *testserver.Server, user string) (cfg xmpp.Config, err error) {
-	password := "secret of " + user
-	if err := srv.AddAccount(user, password); err != nil {
-		return cfg, err
-	}
-	addr, err := srv.Listen()
-	if err != nil {
-		return cfg, err
-	}
-	ap := addr.(*net.TCPAddr).AddrPort()
-	cfg = xmpp.Config{Credentials: xmpp.Password(password), Host: ap.Addr().String(), Port: int(ap.Port()), RootCAs: srv.Roots()}
-	cfg.JID, err = xmpp.NewJID(user, srv.Domain().Domain(), "")
-	return cfg, err
-}
-
 // realConfig is for an account on a server out there.
 func realConfig(account, host, ca string) (cfg xmpp.Config, err error) {
 	if cfg.JID, err = xmpp.ParseJID(account); err != nil {
@@ -91,7 +76,7 @@ func realConfig(account, host, ca string) (cfg xmpp.Config, err error) {
 	if cfg.Host = host; strings.Contains(host, ":") {
 		h, p, err := net.SplitHostPort(host)
 		if err != nil {
-			return cfg, err
+			return cfg, fmt.Errorf("-host: %w", err)
 		}
 		cfg.Host = h
 		if cfg.Port, err = strconv.Atoi(p); err != nil {
@@ -111,7 +96,7 @@ func realConfig(account, host, ca string) (cfg xmpp.Config, err error) {
 	password := os.Getenv("XMPP_PASSWORD")
 	if password == "" {
 		if password, err = ask("Password for " + cfg.JID.String() + ": "); err != nil {
-			return cfg, err
+			return cfg, fmt.Errorf("no password (XMPP_PASSWORD may hold it): %w", err)
 		}
 	}
 	cfg.Credentials = xmpp.Password(password)
