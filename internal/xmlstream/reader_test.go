@@ -86,7 +86,7 @@ func TestBuffer(t *testing.T) {
 		t.Helper()
 		r.steps = append(r.steps, text)
 		r.sizes = nil
-		for range strings.Count(text, "</message>")+strings.Count(text, "<message/>") {
+		for range strings.Count(text, "</message>") + strings.Count(text, "<message/>") {
 			if _, err := d.Next(); err != nil {
 				t.Fatal(err)
 			}
