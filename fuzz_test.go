@@ -110,7 +110,7 @@ func fuzzServer(server *testserver.Conn, clear *bytes.Buffer, cfg *tls.Config, p
 					return
 				}
 				rw = tc
-				n, err = read()
+				_, err = read()
 			} else {
 				clear.Write(buf[:n])
 			}

@@ -104,7 +104,7 @@ func TestSec_SASL01(t *testing.T) {
 		if c := r.done()[0]; credentialsIn(c.seen) != "" || !bytes.Contains(c.seen, []byte("<not-authorized")) {
 			t.Errorf("the client sent %q", c.seen)
 		}
-		err, c := attempt(t, "SCRAM-SHA-256", func(c *rawConn, _ *scramSide, _ string) { // as an answer
+		c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, _ *scramSide, _ string) { // as an answer
 			c.say(features(offerSASL("PLAIN")))
 		})
 		if !errors.Is(err, xmpp.ErrUnexpectedElement) || bytes.Contains(c.seen, []byte(b64("\x00alice\x00"+secret))) {
@@ -112,7 +112,7 @@ func TestSec_SASL01(t *testing.T) {
 		}
 	})
 	t.Run("a list that the server disowns", func(t *testing.T) { // XEP-0474
-		err, c := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
+		c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
 			c.challenge(x.first(first) + ",h=" + b64(strings.Repeat("x", 32)))
 		})
 		if !errors.Is(err, sasl.ErrDowngrade) || bytes.Contains(c.seen, []byte("<response")) {
@@ -122,7 +122,7 @@ func TestSec_SASL01(t *testing.T) {
 }
 
 // attempt logs in with one mechanism up to the first message; play goes on from there.
-func attempt(t *testing.T, mech string, play func(c *rawConn, x *scramSide, first string)) (error, *rawConn) {
+func attempt(t *testing.T, mech string, play func(c *rawConn, x *scramSide, first string)) (*rawConn, error) {
 	t.Helper()
 	var got dispatched
 	r := newRawServer(t, func(c *rawConn) {
@@ -143,7 +143,7 @@ func attempt(t *testing.T, mech string, play func(c *rawConn, x *scramSide, firs
 	if !c.ended {
 		t.Error("the connection was left open")
 	}
-	return err, c
+	return c, err
 }
 
 type notAuth chan error
@@ -163,7 +163,7 @@ func TestSec_SASL02(t *testing.T) {
 	} {
 		for _, mech := range []string{"SCRAM-SHA-1", "SCRAM-SHA-512"} {
 			t.Run(name+" "+mech, func(t *testing.T) {
-				err, c := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
+				c, err := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
 					x.first(first)
 					c.challenge(challenge(x.nonce))
 				})
@@ -231,7 +231,7 @@ func TestSec_SASL03(t *testing.T) {
 	} {
 		for mech := range scramHashes {
 			t.Run(name+" "+mech, func(t *testing.T) {
-				err, c := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
+				c, err := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
 					play(c, x, first, func() string {
 						c.challenge(x.first(first))
 						_, final := c.auth()
@@ -286,7 +286,7 @@ func TestSec_SASL04(t *testing.T) {
 	for _, i := range []string{"0", "-1", "1", "4095", "1000001", "2147483647", "100000000000000000000", "4096x", "", "4096,i=4096", " 4096"} {
 		t.Run(fmt.Sprintf("%q", i), func(t *testing.T) {
 			begin := time.Now()
-			err, c := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
+			c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
 				x.iterations = i
 				c.challenge(x.first(first))
 			})
@@ -340,7 +340,7 @@ func TestSec_SASL05(t *testing.T) {
 	run := func(name string, play func(c *rawConn, x *scramSide, first string)) {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
-			_, c := attempt(t, "SCRAM-SHA-256", play)
+			c, _ := attempt(t, "SCRAM-SHA-256", play)
 			lasted(t, begin, 500*time.Millisecond, "Login")
 			if bytes.Contains(c.seen, []byte("<response")) {
 				t.Errorf("the client answered: %q", c.seen)

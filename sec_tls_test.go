@@ -103,7 +103,7 @@ func TestSec_TLS02(t *testing.T) {
 	checkGoroutines(t)
 	const injected = "<message from='boss@example.test'><body>pay</body></message>"
 	early := features(offerSASL("PLAIN")) + injected
-	try := func(t *testing.T, play func(c *rawConn)) (error, *rawConn) {
+	try := func(t *testing.T, play func(c *rawConn)) (*rawConn, error) {
 		t.Helper()
 		var got dispatched
 		r := newRawServer(t, play)
@@ -117,11 +117,11 @@ func TestSec_TLS02(t *testing.T) {
 		if err == nil || !c.ended {
 			t.Errorf("Login returned %v, connection closed: %t", err, c.ended)
 		}
-		return err, c
+		return c, err
 	}
 	for name, behind := range map[string]string{"features and a message": early, "one byte": "<", "white space": "\n", "a NUL": "\x00"} {
 		t.Run("in one segment, "+name, func(t *testing.T) {
-			err, c := try(t, func(c *rawConn) {
+			c, err := try(t, func(c *rawConn) {
 				c.open(offerTLS)
 				c.wait("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
 				c.say(proceed + behind)
@@ -136,7 +136,7 @@ func TestSec_TLS02(t *testing.T) {
 		})
 	}
 	t.Run("a moment later", func(t *testing.T) {
-		err, _ := try(t, func(c *rawConn) {
+		_, err := try(t, func(c *rawConn) {
 			c.starttls()
 			time.Sleep(time.Millisecond)
 			c.say(early)

@@ -118,7 +118,7 @@ func cutVerb(line string) (verb, arg string, ok bool) {
 // extend joins a continuation: nothing goes between two tags, a space anywhere else.
 func (s *Script) extend(line string) error {
 	if len(s.steps) == 0 || s.steps[len(s.steps)-1].verb[1] != ':' {
-		return fmt.Errorf("%q continues nothing: lines begin with C: or S:", clip(line))
+		return fmt.Errorf("%q continues nothing: C: or S: begins a line", clip(line))
 	}
 	last := &s.steps[len(s.steps)-1]
 	if last.arg != "" && !(strings.HasSuffix(last.arg, ">") && strings.HasPrefix(line, "<")) {
@@ -156,7 +156,7 @@ func (st step) check() error {
 		_, err = time.ParseDuration(st.arg)
 	case "S!drip":
 		if !slices.Contains([]string{"on", "off"}, st.arg) {
-			err = errors.New("S!drip is on or off")
+			err = errors.New("the action S!drip is on or off")
 		}
 	}
 	return err

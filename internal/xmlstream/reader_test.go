@@ -12,7 +12,6 @@ import (
 type feed struct {
 	t    *testing.T
 	next []string
-	max  int // the largest buffer that it was given while the Decoder had nothing
 }
 
 func (f *feed) Read(p []byte) (int, error) {
@@ -45,7 +44,7 @@ func TestReady(t *testing.T) {
 			t.Errorf("after %s: %d bytes buffered, want %d", tag, d.Buffered(), left)
 		}
 		reads := len(f.next)
-		if d.Ready() != ready || d.Ready() != ready {
+		if first, second := d.Ready(), d.Ready(); first != ready || second != ready {
 			t.Errorf("after %s: ready %v, want %v", tag, !ready, ready)
 		}
 		if len(f.next) != reads {
