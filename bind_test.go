@@ -253,32 +253,3 @@ func TestBind(t *testing.T) {
 		})
 	}
 }
-
-// TestSessionContext_FailedLogin: a session that has begun ends the one before, also when its login fails.
-func TestSessionContext_FailedLogin(t *testing.T) {
-	checkGoroutines(t)
-	first := true
-	raw := newRawServer(t, func(c *rawConn) {
-		c.secure(offerSASL("SCRAM-SHA-1"))
-		c.success(c.scram())
-		if first {
-			first = false
-			c.bind(boundTo("alice@example.test/r"))
-			c.say("<message/></stream:stream>")
-			return
-		}
-		c.bindWith(boundTo("alice@example.test/r"), offerSession)
-		c.wait("</iq>")
-		c.say("</stream:stream>")
-	})
-	ctxs := make(chan context.Context, 1)
-	s := login(t, raw.config(), onMessage(func(ctx context.Context, _ *xmpp.Stream, _ *stanza.Message) { ctxs <- ctx }))
-	ctx := soon(t, ctxs, 5*time.Second, "the message")
-	_ = s.Wait(within(t, 5*time.Second))
-	if err := s.Login(within(t, 5*time.Second)); err == nil {
-		t.Fatal("logged in")
-	}
-	if ctx.Err() == nil {
-		t.Error("the ctx of the first session goes on, though a second had begun")
-	}
-}

@@ -90,12 +90,12 @@ func TestIntegrationOptions(t *testing.T) {
 			if enabled, err := c.ask("", "/>"); err != nil || !strings.Contains(enabled, " max='5'") {
 				t.Errorf("enabled: %s, %v; want max='5'", enabled, err)
 			}
+			if log := s.Log(); !strings.Contains(log, "debug") {
+				t.Errorf("log at level debug: %s", log)
+			}
 			big := "<message to='" + address + "'><body>" + strings.Repeat("x", 30000) + "</body></message>"
 			if _, err := c.ask(big, "<policy-violation"); err != nil {
 				t.Errorf("a stanza above the limit: %v", err)
-			}
-			if log := s.Log(); !strings.Contains(log, "debug") {
-				t.Errorf("log at level debug: %s", log)
 			}
 		})
 	}
