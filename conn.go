@@ -339,7 +339,8 @@ func (s *Stream) startKeepAlive(c *conn) {
 	if tick <= 0 {
 		return
 	}
-	c.timer = time.AfterFunc(tick, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(tick, func() {
 		select {
 		case <-c.done:
 			return
@@ -348,8 +349,11 @@ func (s *Stream) startKeepAlive(c *conn) {
 		c.checkAlive(s.KeepAlive())
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.timer.Reset(tick)
+		if c.timer == timer { // else the interval was changed meanwhile
+			timer.Reset(tick)
+		}
 	})
+	c.timer = timer
 }
 
 func (s *Stream) stopKeepAlive(c *conn) {

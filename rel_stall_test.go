@@ -245,6 +245,7 @@ func TestKeepAlive(t *testing.T) {
 				if tt.live != 0 {
 					s.SetKeepAlive(tt.live)
 				}
+				synctest.Wait() // the initial presence is written
 				sent := s.Stats().BytesSent
 				start := time.Now()
 				limit := tt.after
