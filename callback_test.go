@@ -378,7 +378,7 @@ func TestRel_R18(t *testing.T) {
 	expect(t, p, "<iq type='error' id='1' to='bob@example.test/x'><error type='cancel'><internal-server-error xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
 	inject(t, p, "<iq type='get' id='2' from='bob@example.test/x'><a xmlns='urn:unknown'/></iq>")
 	expect(t, p, "<iq type='error' id='2' to='bob@example.test/x'>*</iq>") // and not a second answer to the first
-	for end := time.Now().Add(5 * time.Second); clumsy.Load() < n && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); panics.Load() < n+1 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	if clumsy.Load() != n || panics.Load() != n+1 {
 		t.Errorf("%d calls, %d panics reported", clumsy.Load(), panics.Load())
