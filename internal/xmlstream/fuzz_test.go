@@ -158,7 +158,7 @@ func roundTrip(t testing.TB, e *etree.Element) {
 		if bytes.Contains(out, []byte("]]>")) || bytes.Contains(out, []byte("<!")) {
 			t.Errorf("written %q", out)
 		}
-		back, err := Parse(out, Limits{})
+		back, err := Parse(out, Limits{StanzaBytes: 1 << 26, Depth: 1 << 16, Attrs: 65535, NSDecls: 1 << 16, Elements: 1 << 24, Name: 1 << 20})
 		if err != nil {
 			t.Fatalf("%v\nwritten %q", err, out)
 		}
