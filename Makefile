@@ -9,9 +9,17 @@ FUZZTIME   ?= 5s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     = . bench
 
-.PHONY: test check servers unit fuzz examples bench-test bench bench-quick
+.PHONY: test tools check servers unit fuzz examples bench-tools bench-test bench bench-quick
 
-test: check servers unit examples bench-test fuzz
+test: tools check servers unit examples bench-test fuzz
+
+# need COMMANDS, PACKAGES: installs the packages if a command is missing and root may; what is missing all the same says so itself.
+need = @for c in $(1); do command -v $$c >/dev/null && continue; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); fi; break; done
+
+tools:
+	$(call need,gcc git python3,gcc libc6-dev git python3)
 
 check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt:"; gofmt -l .; exit 1; }
@@ -32,8 +40,13 @@ bench-test:
 fuzz:
 	GO="$(GO)" FUZZTIME=$(FUZZTIME) sh .ci/fuzz
 
-bench:
+# libstrophe, libexpat and slixmpp are measured too, where they are
+bench-tools:
+	@dpkg -s libstrophe-dev libexpat1-dev python3-slixmpp >/dev/null 2>&1 || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libstrophe-dev libexpat1-dev python3-slixmpp; }
+
+bench: tools servers bench-tools
 	cd bench && $(GO) run . -all -out ../docs/performance.md -svg ../docs/performance.svg
 
-bench-quick:
+bench-quick: tools servers bench-tools
 	cd bench && $(GO) run . -quick

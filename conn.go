@@ -240,14 +240,16 @@ func (c *conn) receive(ctx context.Context) (*etree.Element, error) {
 }
 
 // resume lets the reader go on if it waits after an element of the negotiation.
-func (c *conn) resume(m readerMode) {
+func (c *conn) resume(m readerMode) (resumed bool) {
 	if !c.held {
-		return
+		return false
 	}
 	c.held = false
 	select {
 	case c.next <- m:
+		return true
 	case <-c.done:
+		return false
 	}
 }
 

@@ -174,7 +174,14 @@ func (s *Stream) willTell(c *conn) (told func()) {
 	s.mu.Lock()
 	c.told = ch
 	s.mu.Unlock()
-	return sync.OnceFunc(func() { close(ch) })
+	return sync.OnceFunc(func() {
+		close(ch)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if c.told == ch {
+			c.told = nil
+		}
+	})
 }
 
 // awaitTold waits for a call that the end of the connection interrupts to tell the delegates: DidDisconnect comes last.

@@ -173,7 +173,9 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 	l.c.features.pack()
 	l.c.header.pack()
 	l.c.negotiating.Store(false)
-	l.c.resume(readSession)
+	if l.c.resume(readSession) {
+		l.c.elements, l.c.next = nil, nil // the reader looks at them no more
+	}
 	l.s.startKeepAlive(l.c)
 	return old, nil
 }
