@@ -1,7 +1,10 @@
 package xmpp_test
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -409,3 +412,126 @@ func ExampleStream_Await() {
 	fmt.Println(stream.Await(ctx, back), remove(ctx))
 	// Output: <nil> <nil>
 }
+
+func ExampleStream() {
+	srv := xmpptest.StartServer()
+	defer srv.Close()
+	stream, err := xmpp.New(srv.Config("juliet"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	fmt.Println(stream.State())
+	if err := stream.Login(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(stream.State(), stream.MyJID().Bare(), stream.IsSecure())
+	fmt.Println(stream.Close(ctx), stream.Wait(ctx))
+	// Output:
+	// disconnected
+	// connected juliet@example.test true
+	// <nil> <nil>
+}
+
+// pins trusts one certificate, whoever signed it.
+type pins struct{ fingerprint [sha256.Size]byte }
+
+func (p pins) DidReceiveTrust(_ context.Context, _ *xmpp.Stream, chain []*x509.Certificate, verifyErr error) error {
+	if len(chain) > 0 && sha256.Sum256(chain[0].Raw) == p.fingerprint {
+		return nil
+	}
+	return cmp.Or(verifyErr, errors.New("not the pinned certificate"))
+}
+
+// A server with a certificate that no authority has signed.
+func ExampleTrustDelegate() {
+	srv := xmpptest.StartServer()
+	defer srv.Close()
+	config := srv.Config("juliet")
+	config.RootCAs = x509.NewCertPool() // nobody is trusted
+	for _, known := range []bool{false, true} {
+		stream, err := xmpp.New(config)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		var p pins
+		if known {
+			p.fingerprint = sha256.Sum256(srv.Certificate().Raw)
+		}
+		stream.AddDelegate(xmpp.Delegate{Trust: p})
+		fmt.Println(stream.Login(context.Background()) == nil)
+		_ = stream.Close(context.Background())
+	}
+	// Output:
+	// false
+	// true
+}
+
+// The password is asked for when it is needed, and not kept.
+func ExamplePasswordFunc() {
+	srv := xmpptest.StartServer()
+	defer srv.Close()
+	srv.AddAccount("juliet", "secret")
+	config := srv.Config("juliet")
+	config.Credentials = xmpp.PasswordFunc(func(context.Context) ([]byte, error) {
+		fmt.Println("the password, please")
+		return []byte("secret"), nil
+	})
+	stream, err := xmpp.New(config)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(stream.Login(context.Background()))
+	_ = stream.Close(context.Background())
+	// Output:
+	// the password, please
+	// <nil>
+}
+
+func ExampleStats() {
+	stream, _, end := loggedIn("juliet")
+	defer end()
+	_, _ = stream.SendIQ(context.Background(), stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster")))
+	st := stream.Stats()
+	fmt.Println(st.StanzasSent >= 1, st.BytesReceived > 0, st.Forged)
+	// Output: true true 0
+}
+
+// The state of a module begins anew with each session, before anything of that session arrives.
+func ExampleSessionReceiver() {
+	srv := xmpptest.StartServer()
+	defer srv.Close()
+	stream, err := xmpp.New(srv.Config("juliet"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m := &beginnings{}
+	if err := m.Activate(stream); err != nil {
+		fmt.Println(err)
+	}
+	for range 2 {
+		fmt.Println(stream.Login(context.Background()))
+		stream.Disconnect()
+	}
+	fmt.Println(m.n)
+	_ = stream.Close(context.Background())
+	// Output:
+	// <nil>
+	// <nil>
+	// 2
+}
+
+type beginnings struct {
+	xmpp.ModuleBase
+	n int
+}
+
+func (b *beginnings) Name() string                                     { return "beginnings" }
+func (b *beginnings) Activate(s *xmpp.Stream) error                    { return b.Attach(s, b, nil) }
+func (b *beginnings) ReceiveSession(context.Context, xmpp.SessionKind) { b.n++ }

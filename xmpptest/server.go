@@ -3,6 +3,7 @@ package xmpptest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"net"
 	"sync"
 	"testing"
@@ -68,6 +69,9 @@ func (s *Server) Close() {
 
 // Domain returns the address of the server.
 func (s *Server) Domain() xmpp.JID { return s.srv.Domain() }
+
+// Certificate returns the server's certificate, for tests of pinning.
+func (s *Server) Certificate() *x509.Certificate { return s.srv.Certificate() }
 
 // JID returns the bare address of an account.
 func (s *Server) JID(user string) xmpp.JID {

@@ -135,6 +135,9 @@ func New(o Options) (*Server, error) {
 // Domain returns the domain that the server serves.
 func (s *Server) Domain() jid.JID { return s.domain }
 
+// Certificate returns the server's own certificate.
+func (s *Server) Certificate() *x509.Certificate { return s.cert.Leaf }
+
 // Roots returns a pool with the root that signed the default certificate.
 func (s *Server) Roots() *x509.CertPool { return DefaultAuthority().Pool() }
 
