@@ -28,8 +28,9 @@ check:
 servers:
 	$(GO) run ./internal/integration/cmd/servers install
 
+# One package at a time: some of them load the machine, and others look at the clock.
 unit:
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on -p 1 ./...
 
 examples:
 	$(GO) run ./examples/quickstart

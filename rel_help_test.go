@@ -55,12 +55,19 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return l.d[min(len(l.d)-1, int(q*float64(len(l.d))))]
 }
 
-// within fails the test if more than one in ten took longer than limit, or any so long that it cannot be the machine.
+// within fails the test if more than one in ten, and more than two, took longer than limit,
+// or any so long that it cannot be the machine.
 func (l *latencies) within(t testing.TB, limit time.Duration, what string) {
 	t.Helper()
 	p50, p90, worst := l.quantile(0.5), l.quantile(0.9), l.quantile(1)
 	t.Logf("%s: %d times, median %v, p90 %v, worst %v", what, len(l.d), p50, p90, worst)
-	if p90 > limit || worst > limit+time.Second {
+	late := 0
+	for _, d := range l.d {
+		if d > limit {
+			late++
+		}
+	}
+	if late > max(2, len(l.d)/10) || worst > limit+2*time.Second {
 		t.Errorf("%s took %v at p90 and %v at worst, it may take %v", what, p90, worst, limit)
 	}
 }
