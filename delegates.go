@@ -21,8 +21,7 @@ var NoWait = func() context.Context {
 //
 // Callbacks follow the delivery contract at [Delegate]: one at a time on one queue, in the order of the events.
 type Delegates[D any] struct {
-	mu   sync.Mutex // serialises changes
-	list atomic.Pointer[[]*entry[D]]
+	list list[*entry[D]]
 }
 
 // entry is one registration.
@@ -52,16 +51,10 @@ func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx cont
 		queue = NewQueue()
 	}
 	e := &entry[D]{v: v, listener: listener{name: name, queue: queue}}
-	d.mu.Lock()
-	list := append(slices.Clone(d.all()), e)
-	d.list.Store(&list)
-	d.mu.Unlock()
+	d.list.add(e)
 	return func(ctx context.Context) error {
 		if !e.removed.Swap(true) {
-			d.mu.Lock()
-			list := slices.DeleteFunc(slices.Clone(d.all()), func(x *entry[D]) bool { return x == e })
-			d.list.Store(&list)
-			d.mu.Unlock()
+			d.list.remove(e)
 		}
 		return e.queue.waitFor(ctx, &e.listener)
 	}
@@ -79,12 +72,7 @@ func (d *Delegates[D]) Notify(s *Stream, call func(ctx context.Context, v D)) {
 // Len is the number of listeners.
 func (d *Delegates[D]) Len() int { return len(d.all()) }
 
-func (d *Delegates[D]) all() []*entry[D] {
-	if p := d.list.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
+func (d *Delegates[D]) all() []*entry[D] { return d.list.all() }
 
 // post puts a callback on the listener's queue.
 // It runs with a ctx of the session that is current now, unless the listener is removed before.

@@ -98,8 +98,13 @@ func (s *Stream) AddInterceptor(i Interceptor) (remove func()) {
 	return func() { s.interceptors.remove(p) }
 }
 
-// apply runs one function of an interceptor; a panic drops the stanza where Config.OnPanic swallows it.
-func apply[T any](s *Stream, name string, f func(context.Context, *Stream, *T) *T, ctx context.Context, st *T) (out *T) {
+// apply runs one of the two functions that an interceptor has for a kind of stanza, if it is set;
+// a panic drops the stanza where Config.OnPanic swallows it.
+func apply[T any](ctx context.Context, s *Stream, name string, st *T, sending bool, receive, send func(context.Context, *Stream, *T) *T) (out *T) {
+	f := receive
+	if sending {
+		f = send
+	}
 	if f == nil {
 		return st
 	}
@@ -118,29 +123,17 @@ func (s *Stream) intercept(ctx context.Context, st stanza.Stanza, sending bool) 
 	for _, i := range list {
 		switch x := st.(type) {
 		case *stanza.IQ:
-			f := i.WillReceiveIQ
-			if sending {
-				f = i.WillSendIQ
-			}
-			if x = apply(s, i.Name, f, ctx, x); x == nil {
+			if x = apply(ctx, s, i.Name, x, sending, i.WillReceiveIQ, i.WillSendIQ); x == nil {
 				return nil, st
 			}
 			st = x
 		case *stanza.Message:
-			f := i.WillReceiveMessage
-			if sending {
-				f = i.WillSendMessage
-			}
-			if x = apply(s, i.Name, f, ctx, x); x == nil {
+			if x = apply(ctx, s, i.Name, x, sending, i.WillReceiveMessage, i.WillSendMessage); x == nil {
 				return nil, st
 			}
 			st = x
 		case *stanza.Presence:
-			f := i.WillReceivePresence
-			if sending {
-				f = i.WillSendPresence
-			}
-			if x = apply(s, i.Name, f, ctx, x); x == nil {
+			if x = apply(ctx, s, i.Name, x, sending, i.WillReceivePresence, i.WillSendPresence); x == nil {
 				return nil, st
 			}
 			st = x
@@ -219,8 +212,7 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 	s.trace("xmpp: received", el)
 
 	ns := stanza.Namespace(el)
-	registered := s.elements.has(el)
-	if ns == stanza.NSClient && !registered {
+	if ns == stanza.NSClient && (isStanzaName(el.Tag) || !s.elements.has(el)) {
 		st, err := stanza.From(el)
 		if err != nil {
 			c.fail("unsupported-stanza-type", err)
@@ -230,7 +222,7 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 		s.handleStanza(st)
 		return true
 	}
-	switch {
+	switch registered := s.elements.has(el); {
 	case registered || !isStanzaName(el.Tag) && ns != stanza.NSStreams && ns != "":
 		s.notifyElement(el, registered)
 	case ns == stanza.NSStreams && el.Tag == "features":

@@ -76,23 +76,19 @@ func (s *Stream) prepare(ctx context.Context, e stanza.Elementer) (o outgoing, e
 
 // transmit hands a prepared element to the writer.
 func (s *Stream) transmit(ctx context.Context, o outgoing) error {
-	if iq, ok := o.st.(*stanza.IQ); ok && !iq.RequiresResponse() {
-		undo, ok := s.markAnswered(iq)
-		if !ok {
-			return fmt.Errorf("%w: this request is answered already", ErrInvalidParameter)
-		}
-		defer func() {
-			if undo != nil {
-				undo()
-			}
-		}()
-		if err := s.write(ctx, o); err != nil {
-			return err
-		}
-		undo = nil
-		return nil
+	iq, ok := o.st.(*stanza.IQ)
+	if !ok || iq.RequiresResponse() {
+		return s.write(ctx, o)
 	}
-	return s.write(ctx, o)
+	undo, ok := s.markAnswered(iq)
+	if !ok {
+		return fmt.Errorf("%w: this request is answered already", ErrInvalidParameter)
+	}
+	err := s.write(ctx, o)
+	if err != nil {
+		undo() // another answer may still be sent
+	}
+	return err
 }
 
 func (s *Stream) write(ctx context.Context, o outgoing) error {
