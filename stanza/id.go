@@ -1,8 +1,9 @@
 package stanza
 
 import (
-	"crypto/rand"
+	crypto "crypto/rand"
 	"encoding/base64"
+	"math/rand/v2"
 	"sync"
 )
 
@@ -11,28 +12,37 @@ const (
 	idBatch = 32
 )
 
-// ids keeps strings of ids that were made together and not yet given out.
-var ids = sync.Pool{New: func() any { return new(string) }}
+// A batch is what is left of the ids that were made together.
+type batch struct {
+	left   string
+	source rand.ChaCha8
+}
 
-// NewID returns a new stanza id: 132 bits of crypto/rand as 22 letters of the URL-safe base64 alphabet.
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// NewID returns a new stanza id: 132 random bits as 22 letters of the URL-safe base64 alphabet.
 // Ids cannot be guessed and do not repeat (RFC 6120 §8.1.3). It is safe for concurrent use.
 //
-// Ids are made 32 at a time; one that is kept for long keeps the 704 bytes of its batch.
+// Ids are made 32 at a time, by ChaCha8 under a new 256-bit key of crypto/rand;
+// one that is kept for long keeps the 704 bytes of its batch.
 func NewID() string {
-	p := ids.Get().(*string)
-	if len(*p) < idLen {
-		*p = newIDs()
+	b := batches.Get().(*batch)
+	if len(b.left) < idLen {
+		b.fill()
 	}
-	id := (*p)[:idLen]
-	*p = (*p)[idLen:]
-	ids.Put(p)
+	id := b.left[:idLen]
+	b.left = b.left[idLen:]
+	batches.Put(b)
 	return id
 }
 
-func newIDs() string {
-	var seed [idLen * idBatch / 4 * 3]byte
+func (b *batch) fill() {
+	var key [32]byte
+	crypto.Read(key[:]) // never fails: crypto/rand ends the program rather than return less
+	b.source.Seed(key)
+	var random [idLen * idBatch / 4 * 3]byte
 	var out [idLen * idBatch]byte
-	rand.Read(seed[:]) // never fails: crypto/rand ends the program rather than return less
-	base64.RawURLEncoding.Encode(out[:], seed[:])
-	return string(out[:])
+	b.source.Read(random[:]) // never fails
+	base64.RawURLEncoding.Encode(out[:], random[:])
+	b.left = string(out[:])
 }

@@ -15,13 +15,15 @@ type Message struct {
 	mem *arena
 }
 
-// messageSlab is all the memory of a message with a body.
+// messageSlab is all the memory of a message with a body and two small payloads, such as a receipt request and an origin-id.
+// In one piece of a kilobyte it costs less than in two.
 type messageSlab struct {
 	m     Message
 	h     head
 	body  etree.Element
 	child [1]etree.Token
 	text  etree.CharData
+	more  [2]node
 }
 
 // NewMessage makes a message with a new id. The body "" makes none.
@@ -41,6 +43,7 @@ func NewMessage(t MessageType, to jid.JID, body string) *Message {
 		s.body.AddChild(&s.text)
 		e.AddChild(&s.body)
 	}
+	s.h.mem.free = s.more[:]
 	s.m = Message{el: e, mem: &s.h.mem}
 	return &s.m
 }

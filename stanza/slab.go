@@ -42,8 +42,8 @@ func (a *arena) node() *node {
 type head struct {
 	mem   arena
 	el    etree.Element
-	attrs [5]etree.Attr
-	child [4]etree.Token
+	attrs [4]etree.Attr
+	child [3]etree.Token
 }
 
 func (h *head) init(name string) {
@@ -71,10 +71,9 @@ func (h *head) attributes(to jid.JID, typ, id string) {
 func appendAttr(e *etree.Element, space, key, value string) {
 	if len(e.Attr) == 0 {
 		e.CreateAttr(key, value)
-		e.Attr[0].Space, e.Attr[0].Key = space, key
-		return
+	} else {
+		e.Attr = append(e.Attr, e.Attr[0])
 	}
-	a := e.Attr[0]
+	a := &e.Attr[len(e.Attr)-1]
 	a.Space, a.Key, a.Value = space, key, value
-	e.Attr = append(e.Attr, a)
 }

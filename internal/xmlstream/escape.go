@@ -2,6 +2,7 @@ package xmlstream
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 )
@@ -61,66 +62,54 @@ func special(x uint64) uint64 {
 // appendEscaped appends s as text or attribute value. It reports false, with part of s appended,
 // if s is not UTF-8 or holds a character that XML cannot carry.
 func appendEscaped(dst []byte, s string, t *escapes) ([]byte, bool) {
-	n := len(dst)
-	if cap(dst)-n < len(s) {
-		dst = slices.Grow(dst, len(s))
-	}
-	dst = dst[:n+len(s)]
-	// What needs no escaping is copied and looked at in one go.
-	b := dst[n:][:len(s)]
-	var wide, found uint64
-	if len(s) < 8 {
-		for i := range len(s) {
-			c := s[i]
-			b[i] = c
-			found |= uint64(t[c])
+	var wide uint64
+	for rest := s; ; {
+		n := len(dst)
+		if cap(dst)-n < len(rest) {
+			dst = slices.Grow(dst, len(rest))
 		}
-	} else {
-		x := binary.LittleEndian.Uint64([]byte(s[len(s)-8:]))
-		binary.LittleEndian.PutUint64(b[len(b)-8:], x)
-		wide, found = x, special(x)&^x
-		src := []byte(s) // not a copy: it neither escapes nor changes
-		for len(src) > 8 && len(b) > 8 {
-			x := binary.LittleEndian.Uint64(src)
-			binary.LittleEndian.PutUint64(b, x)
-			wide |= x
-			found |= special(x) &^ x
-			src, b = src[8:], b[8:]
+		dst = dst[:n+len(rest)]
+		stop, seen := copyPlain(dst[n:], rest)
+		wide |= seen
+		if stop == len(rest) {
+			break
 		}
-		wide &= highs
-		found &= highs
+		k := t[rest[stop]]
+		switch k {
+		case 0:
+			stop++
+			dst = dst[:n+stop]
+		case escIllegal:
+			return dst[:n+stop], false
+		default:
+			dst = append(dst[:n+stop], escapeText[k]...)
+			stop++
+		}
+		rest = rest[stop:]
 	}
-	switch {
-	case found != 0:
-		return appendSpecial(dst[:n], s, t)
-	case wide != 0:
-		return dst, validWide(s)
-	}
-	return dst, true
+	return dst, wide&highs == 0 || validWide(s)
 }
 
-// appendSpecial is appendEscaped for what is not plain ASCII.
-func appendSpecial(dst []byte, s string, t *escapes) ([]byte, bool) {
-	last, wide := 0, false
-	for i := 0; i < len(s); i++ {
-		k := t[s[i]]
-		switch {
-		case k == 0:
-			continue
-		case k == escIllegal:
-			return dst, false
-		case k == escWide:
-			if !wide {
-				if !validWide(s[i:]) {
-					return dst, false
-				}
-				wide = true
-			}
-			continue
+// copyPlain copies s up to the first byte that may have to be escaped, and returns where that is.
+// It may write more of b, which has the length of s. The high bits of seen tell whether anything is above ASCII.
+func copyPlain(b []byte, s string) (stop int, seen uint64) {
+	src := []byte(s) // not a copy: it neither escapes nor changes
+	for len(src) >= 8 && len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(src)
+		binary.LittleEndian.PutUint64(b, x)
+		seen |= x
+		if found := special(x) &^ x & highs; found != 0 {
+			return len(s) - len(src) + bits.TrailingZeros64(found)>>3, seen
 		}
-		dst = append(dst, s[last:i]...)
-		dst = append(dst, escapeText[k]...)
-		last = i + 1
+		src, b = src[8:], b[8:]
 	}
-	return append(dst, s[last:]...), true
+	b = b[:len(src)]
+	for i, c := range src {
+		b[i] = c
+		seen |= uint64(c)
+		if attrEscape[c] != 0 && attrEscape[c] != escWide {
+			return len(s) - len(src) + i, seen
+		}
+	}
+	return len(s), seen
 }

@@ -32,6 +32,9 @@ type Figure struct {
 	Bytes  float64 // bytes an operation
 }
 
+// Held is how many bytes of memory are in use while candidates run.
+const Held = 16 << 20
+
 // Effort says how long to measure.
 type Effort struct {
 	Rounds int
@@ -42,7 +45,11 @@ type Effort struct {
 //
 // Time is the processor time of the thread that does the work: what the clock on the wall would show
 // on a machine that has nothing else to do and a core to spare for the garbage collector.
+// The collector runs as often as in a program that holds [Held] bytes: in one that holds none
+// it would run every few milliseconds, which no program that people use does.
 func Measure(candidates []Candidate, e Effort) ([]Figure, error) {
+	held := make([]byte, Held)
+	defer runtime.KeepAlive(held)
 	took := make([][]float64, len(candidates))
 	allocs := make([][]float64, len(candidates))
 	for range e.Rounds {

@@ -37,6 +37,8 @@ func (r *Results) Markdown(w io.Writer, plot string) error {
 	if r.Quick {
 		p.line("\n**A quick run: it shows that the measurements work, its figures are too noisy to quote.**")
 	}
+	p.line("\nWhat is measured in nanoseconds runs in a process that holds %d MiB; in one that holds nothing, "+
+		"the garbage collector would run every few milliseconds.", micro.Held>>20)
 	p.line("\nMachine: %s, %d cores, %s, %s.", r.Machine.CPU, r.Machine.Cores, r.Machine.Go, r.Machine.OS)
 	if len(r.Missing) > 0 {
 		p.line("\nNot measured, because this machine lacks it: %s.", strings.Join(r.Missing, ", "))
