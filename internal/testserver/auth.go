@@ -147,14 +147,12 @@ func (a *authenticator) step(s *Session, e *etree.Element) (*account, error) {
 		}
 		return nil, nil
 	case user == "":
-		s.sendRaw([]byte("<challenge xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString([]byte(reply)) + "</challenge>"))
-		return nil, nil
+		return nil, s.say(StepChallenge, []byte("<challenge xmlns='"+nsSASL+"'>"+base64.StdEncoding.EncodeToString([]byte(reply))+"</challenge>"))
 	}
 	s.srv.mu.Lock()
 	account := s.srv.accounts[user]
 	s.srv.mu.Unlock()
-	s.sendRaw([]byte("<success xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString([]byte(reply)) + "</success>"))
-	return account, nil
+	return account, s.say(StepSuccess, []byte("<success xmlns='"+nsSASL+"'>"+base64.StdEncoding.EncodeToString([]byte(reply))+"</success>"))
 }
 
 // exchange returns the next challenge, or with a user the last words of the server.

@@ -54,7 +54,7 @@ func (s *Session) bind(iq *etree.Element) bool {
 	b := answer.CreateElement("bind")
 	b.CreateAttr("xmlns", nsBind)
 	b.CreateElement("jid").SetText(full.String())
-	s.send(answer)
+	s.tell(StepBind, answer)
 	return true
 }
 

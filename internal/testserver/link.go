@@ -28,6 +28,7 @@ type link struct {
 	dec        *xmlstream.Decoder
 	out        outbox
 	headerSent bool
+	begun      bool   // a stanza of the session has come
 	name       string // for traces
 }
 
@@ -77,7 +78,7 @@ func (l *link) upgrade(direct bool) error {
 	if l.dec != nil && l.dec.Buffered() > 0 {
 		return streamError{cond: "policy-violation", text: "bytes between <starttls/> and the TLS handshake"}
 	}
-	tc := tls.Server(l.conn, l.srv.tlsConfig(direct))
+	tc := tls.Server(l.handshakeOn(), l.srv.tlsConfig(direct))
 	if err := tc.HandshakeContext(context.Background()); err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
@@ -135,10 +136,10 @@ func (l *link) trace(who string, e *etree.Element) {
 	}
 }
 
-// sendHeader answers a stream header with a fresh id.
-func (l *link) sendHeader(to string) error {
+// sendHeader answers a stream header with a fresh id. at is the step that this is, 0 for none.
+func (l *link) sendHeader(at Step, to string) error {
 	l.headerSent = true
-	return l.sendRaw(xmlstream.AppendHeader(nil, xmlstream.Header{
+	return l.say(at, xmlstream.AppendHeader(nil, xmlstream.Header{
 		To: to, From: l.srv.domain.String(), Lang: "en", ContentNS: nsClient, ID: rand.Text(), Version: "1.0",
 	}))
 }
@@ -162,7 +163,7 @@ func (l *link) conclude(err error) {
 	if se.cond != "" {
 		// An error needs an open stream around it (§4.9.1.2).
 		if !l.headerSent && l.dec != nil {
-			l.sendHeader("")
+			l.sendHeader(0, "")
 		}
 		l.end(StreamError{Condition: se.cond, Text: se.text}.bytes())
 	}

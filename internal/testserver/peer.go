@@ -53,6 +53,9 @@ func (s *Server) peerOf(session *Session) *Peer {
 func (p *Peer) serve(s *Session) error {
 	for {
 		e, err := s.link.next()
+		if err == nil && !s.begins(e) {
+			err = errCut
+		}
 		p.put(result{e, err})
 		if err != nil {
 			return err

@@ -114,12 +114,19 @@ func (c *Conn) SetChunk(n int) {
 	c.in.mu.Unlock()
 }
 
-// drain waits until the peer has read everything, or never will, or the write deadline passes.
-func (c *Conn) drain() {
-	h := c.out
+// Drain waits until the peer has read everything or never will, for at most limit.
+func (c *Conn) Drain(limit time.Duration) {
+	h, over := c.out, false
+	timer := time.AfterFunc(limit, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		over = true
+		h.changed.Broadcast()
+	})
+	defer timer.Stop()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.waiting() > 0 && h.err == nil && !h.noReader && !h.noWriter && !h.writeBy.passed {
+	for h.waiting() > 0 && h.err == nil && !h.noReader && !h.noWriter && !over {
 		h.changed.Wait()
 	}
 }

@@ -116,8 +116,7 @@ func (p *player) step(st step) error {
 	case "S!reset":
 		s.out.wait()
 		if c, ok := s.raw.(*Conn); ok {
-			c.SetWriteDeadline(time.Now().Add(p.timeout))
-			c.drain()
+			c.Drain(p.timeout)
 		}
 		s.reset()
 		return errEnded

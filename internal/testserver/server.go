@@ -92,6 +92,8 @@ type Server struct {
 	scripted  bool     // connections beyond the scripts are refused
 	later     []func() // to be done after mu is released
 	bound     int      // resources bound so far
+	plans     map[Step]*plan
+	cuts      int // connections cut so far
 }
 
 // New returns a server that is ready to be dialled. It starts no goroutine before it is.
@@ -204,17 +206,24 @@ func (s *Server) serve(c net.Conn) error {
 	if s.closed || s.refusing || (s.scripted && len(s.scripts) == 0) {
 		return syscall.ECONNREFUSED
 	}
+	cut, lost := s.takeCut(StepDial)
+	if _, memory := c.(*Conn); lost && memory && cut.kind == CutReset {
+		return syscall.ECONNREFUSED
+	}
 	var script *Script
-	if len(s.scripts) > 0 {
+	if len(s.scripts) > 0 && !lost {
 		script, s.scripts = s.scripts[0], s.scripts[1:]
 	}
 	l := newLink(s, c)
 	session := &Session{link: l}
 	s.links[l] = struct{}{}
 	s.wg.Go(func() {
-		if script != nil {
+		switch {
+		case lost:
+			l.cut(cut.kind)
+		case script != nil:
 			session.runScript(script)
-		} else {
+		default:
 			session.run()
 		}
 		s.mu.Lock()

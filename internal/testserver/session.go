@@ -81,7 +81,7 @@ func (s *Session) openStream() error {
 	if from, err := jid.Parse(attr(h, "from")); err == nil {
 		to = from.Bare().String()
 	}
-	if err := s.sendHeader(to); err != nil {
+	if err := s.sendHeader(s.headerStep(), to); err != nil {
 		return err
 	}
 	switch {
@@ -96,7 +96,7 @@ func (s *Session) openStream() error {
 			return streamError{cond: "host-unknown"}
 		}
 	}
-	return s.sendRaw([]byte(s.features()))
+	return s.say(s.headerStep()+1, []byte(s.features()))
 }
 
 func (s *Session) features() string {
@@ -143,7 +143,9 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 				s.out.end([]byte(xmlstream.Footer))
 				return false, errors.New("STARTTLS refused")
 			}
-			s.sendRaw([]byte("<proceed xmlns='" + nsTLS + "'/>"))
+			if err := s.say(StepStartTLS, []byte("<proceed xmlns='"+nsTLS+"'/>")); err != nil {
+				return false, err
+			}
 			return true, s.upgrade(false)
 		case e.NamespaceURI() == nsSASL && (s.tls != nil || s.srv.opts.TLS != TLSRequired):
 			account, err := a.step(s, e)
@@ -178,6 +180,9 @@ func (s *Session) serve() error {
 		}
 		if s.out.isEnded() {
 			continue // the stream error is out: what still comes is not wanted
+		}
+		if !s.begins(e) {
+			return errCut
 		}
 		if h := s.srv.opts.Handler; h != nil && h(s, e) {
 			continue
