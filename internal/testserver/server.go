@@ -64,6 +64,10 @@ type Options struct {
 	PipeBuffer int
 	// Features are XML elements added to the features that follow authentication. If nil, there are none.
 	Features []string
+	// NoSM makes a server without stream management.
+	NoSM bool
+	// SM is how stream management is done; [Server.SetSM] changes it.
+	SM SMOptions
 	// Handler sees every element that a client sends after binding, on the goroutine that reads that client.
 	// Returning true means that it is dealt with. If nil, the server deals with all.
 	Handler func(s *Session, e *etree.Element) (handled bool)
@@ -94,6 +98,7 @@ type Server struct {
 	bound     int      // resources bound so far
 	plans     map[Step]*plan
 	cuts      int // connections cut so far
+	sm        smServer
 }
 
 // New returns a server that is ready to be dialled. It starts no goroutine before it is.
@@ -116,6 +121,7 @@ func New(o Options) (*Server, error) {
 		opts: o, domain: domain, ascii: ascii,
 		links: map[*link]struct{}{}, accounts: map[string]*account{}, hosts: map[string]func(*etree.Element){},
 	}
+	s.sm.init(o.SM)
 	if o.Certificate != nil {
 		s.cert = *o.Certificate
 		if s.cert.PrivateKey == nil || len(s.cert.Certificate) == 0 {
