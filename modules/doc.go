@@ -7,6 +7,7 @@
 //
 //	| package | what it does                                   | specification |
 //	|---------|------------------------------------------------|---------------|
+//	| csi     | tells the server whether somebody is looking   | XEP-0352      |
 //	| ping    | asks whether somebody is there, and answers so | XEP-0199      |
 //
 // A module in another repository can do all that these can: see CONTRIBUTING.md.

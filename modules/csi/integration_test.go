@@ -1,0 +1,87 @@
+package csi_test
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/csi"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// realClient logs a new account in at a real server, with the module on the stream; received messages go to the channel.
+func realClient(t *testing.T, srv *integration.Server) (*csi.CSI, *xmpp.Stream, chan *stanza.Message) {
+	t.Helper()
+	addr, password := srv.NewAccount(t)
+	host, port, err := net.SplitHostPort(srv.Addr(integration.STARTTLS))
+	must(t, err)
+	n, _ := strconv.Atoi(port)
+	s, err := xmpp.New(xmpp.Config{JID: xmpp.MustParseJID(addr), Credentials: xmpp.Password(password), Host: host, Port: n, RootCAs: srv.Roots()})
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	got := make(chan *stanza.Message, 10)
+	s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) { got <- m })})
+	c := csi.New(csi.Config{})
+	must(t, c.Activate(s))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	must(t, s.Login(ctx))
+	return c, s, got
+}
+
+// TestIntegration sees a real server hold a typing notice back while the client is inactive, in a first and in a second session,
+// and deliver it when the client is active again.
+func TestIntegration(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		c, s, got := realClient(t, srv)
+		_, romeo, _ := realClient(t, srv)
+		if !c.Supported() {
+			t.Fatal("not supported")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		// typing reports whether a notice from romeo arrives within the time.
+		arrives := func(within time.Duration) bool {
+			select {
+			case m := <-got:
+				return m.Child("composing", "http://jabber.org/protocol/chatstates") != nil
+			case <-time.After(within):
+				return false
+			}
+		}
+		typing := func() {
+			t.Helper()
+			m := stanza.NewMessage(stanza.Chat, s.MyJID(), "")
+			m.Element().AddChild(stanza.New("composing", "http://jabber.org/protocol/chatstates").Element())
+			must(t, romeo.Send(ctx, m))
+		}
+		for _, session := range []string{"the first session", "the second session"} {
+			if session == "the first session" {
+				if typing(); !arrives(5 * time.Second) {
+					t.Fatal("nothing arrives at an active client")
+				}
+				must(t, c.SetInactive(ctx))
+			} else {
+				must(t, c.SetInactive(ctx))
+				s.Disconnect()
+				must(t, s.Login(ctx))
+			}
+			// The server handles what a client sends in order: with the answer it has the state.
+			if _, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster"))); err != nil {
+				t.Fatal(err)
+			}
+			if typing(); arrives(300 * time.Millisecond) {
+				t.Errorf("%s: a typing notice came to an inactive client", session)
+			}
+			must(t, c.SetActive(ctx))
+			if !arrives(5 * time.Second) {
+				t.Errorf("%s: it did not come to the active one", session)
+			}
+		}
+		must(t, s.Close(ctx))
+	})
+}
