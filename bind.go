@@ -46,8 +46,14 @@ func (b *Binding) Send(e stanza.Elementer) error {
 // Receive waits for the next element from the server.
 func (b *Binding) Receive(ctx context.Context) (*etree.Element, error) { return b.l.c.receive(ctx) }
 
-// Ordinary binds as the stream itself would.
-func (b *Binding) Ordinary(ctx context.Context) (JID, error) { return b.l.bindResource(ctx) }
+// Ordinary binds as the stream itself would, and sends the session request of RFC 3921 where the server demands it.
+func (b *Binding) Ordinary(ctx context.Context) (JID, error) {
+	jid, err := b.l.bindResource(ctx)
+	if err == nil {
+		err = b.l.session(ctx)
+	}
+	return jid, err
+}
 
 // bind asks the delegates for a Binder, and else binds a resource.
 func (l *login) bind(ctx context.Context) (SessionKind, JID, error) {

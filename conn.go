@@ -37,7 +37,10 @@ type conn struct {
 	next        chan readerMode
 	held        bool // the reader waits on next; of the negotiating goroutine alone
 
-	call     *call // that negotiates; guarded by Stream.mu
+	track    *Tracking // of the session on it; nil if it is not tracked
+	call     *call     // that negotiates; guarded by Stream.mu
+	direct   bool      // direct TLS
+	wanted   bool      // the application ends it; guarded by Stream.mu
 	once     sync.Once
 	done     chan struct{} // closed when the connection has ended
 	cause    error         // why; read after done
@@ -96,7 +99,7 @@ func newConn(s *Stream, nc net.Conn, addr string) *conn {
 		elements: make(chan *etree.Element), next: make(chan readerMode),
 		done: make(chan struct{}), readDone: make(chan struct{}),
 	}
-	c.w.init(c)
+	c.w.c = c
 	c.nc = nc
 	c.began = time.Now()
 	return c
@@ -164,7 +167,7 @@ func (c *conn) run() {
 		}
 		if mode == readSession {
 			c.s.receive <- struct{}{}
-			if !c.s.handle(c, el, c.dec.Size()) {
+			if !c.s.handle(c, c.track, el, c.dec.Size()) {
 				return
 			}
 			if c.s.full.any.Load() {
@@ -211,15 +214,67 @@ func (c *conn) readFailed(err error) {
 	}
 }
 
-// fail tells the server what was wrong with what it sent, RFC 6120 section 4.9, and ends the connection.
+// fail tells the server what was wrong with what it sent, and ends the connection.
 func (c *conn) fail(condition string, err error) {
-	se := &StreamError{Condition: condition, Local: true, Err: err}
-	b := []byte("<stream:error><" + condition + " xmlns='" + stanza.NSStreamErrors + "'/></stream:error>" + xmlstream.Footer)
-	c.w.raw(b, true)
+	c.failWith(&StreamError{Condition: condition, Local: true, Err: err})
+}
+
+// failLocal is fail for the error of a Tracker.
+func (c *conn) failLocal(err error) {
+	if se := (*StreamError)(nil); errors.As(err, &se) && se.Local {
+		c.failWith(se)
+		return
+	}
+	c.end(err)
+}
+
+// failWith sends a stream error, RFC 6120 section 4.9.
+func (c *conn) failWith(se *StreamError) {
+	b := []byte("<stream:error><" + se.Condition + " xmlns='" + stanza.NSStreamErrors + "'/>")
+	if se.Element != nil {
+		if with, err := xmlstream.AppendStandalone(b, se.Element); err == nil {
+			b = with
+		}
+	}
+	c.w.raw(append(b, "</stream:error>"+xmlstream.Footer...), true)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	_ = c.w.idle(ctx)
 	c.end(se)
+}
+
+// closeTracked writes what the tracker has to say at the end, and waits for what is not acknowledged, for half of the time that is left.
+func (c *conn) closeTracked(ctx context.Context) {
+	out := &c.s.out
+	out.acquire()
+	t := c.w.trackLocked()
+	out.release()
+	if t == nil {
+		return
+	}
+	for _, e := range t.tracker.Closing() {
+		t.Write(e)
+	}
+	if end, ok := ctx.Deadline(); ok {
+		part, cancel := context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+		ctx = part
+	}
+	for {
+		out.acquire()
+		left, change := len(t.list), out.changedLocked()
+		out.release()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-change:
+		case <-c.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // receive waits for the next element of the negotiation; the reader waits after it.
@@ -259,6 +314,7 @@ func (c *conn) closeGently(ctx context.Context) {
 	if ctx.Err() != nil || c.negotiating.Load() && !c.s.IsConnected() {
 		return
 	}
+	c.closeTracked(ctx)
 	c.w.finish()
 	if c.w.idle(ctx) != nil {
 		return

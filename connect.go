@@ -74,10 +74,14 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	}
 	s.state = to
 	if from == StateDisconnected {
-		changed := s.serverJID != (JID{}) && s.serverJID != s.cfg.JID
-		s.ending, s.serverJID = &ending{done: make(chan struct{})}, JID{}
-		if changed {
-			s.postDidChangeMyJID(s.cfg.JID)
+		s.ending = &ending{done: make(chan struct{})}
+		if s.final == nil || s.final.ended() {
+			s.final = &ending{done: make(chan struct{})}
+		}
+		if own := s.serverJID; !s.held && !own.IsZero() {
+			if s.serverJID = (JID{}); own != s.cfg.JID {
+				s.postDidChangeMyJID(s.cfg.JID)
+			}
 		}
 		if s.cfg.ResetByteCounters {
 			s.stats.resetBytes()
@@ -85,7 +89,7 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	}
 	ctx, abort := context.WithCancelCause(ctx)
 	ctx, stop := context.WithTimeoutCause(ctx, s.cfg.ConnectTimeout, ErrNegotiationTimeout)
-	own := &call{abort}
+	own := &call{abort: abort}
 	if s.call = own; s.conn != nil {
 		s.conn.call = own
 	}
@@ -129,7 +133,7 @@ func (s *Stream) settled(ctx context.Context, from State) error {
 func (s *Stream) connectFailed(ctx context.Context, err error) {
 	cause := context.Cause(ctx)
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	wanted := s.call != nil && s.call.wanted
 	s.state, s.call = StateDisconnected, nil
 	if errors.Is(err, ErrAborted) || errors.Is(err, ErrClosed) {
 		err = nil // as the application wanted it
@@ -149,8 +153,11 @@ func (s *Stream) connectFailed(ctx context.Context, err error) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, err) })
 		}
 	}
-	s.ending.err = err
-	close(s.ending.done)
+	s.endedLocked(err, wanted)
+	s.mu.Unlock()
+	if wanted {
+		s.endHeld(nil, nil)
+	}
 }
 
 // connect tries the servers one after another. The error, if any, is a *ConnectError.
@@ -167,12 +174,20 @@ func (s *Stream) connect(ctx context.Context) (*conn, error) {
 		fail("resolve", failed.Domain, err)
 		return nil, failed
 	}
+	s.mu.Lock()
+	prefer := s.prefer
+	s.prefer = nil
+	s.mu.Unlock()
 	targets := []transport.Target{{Host: s.cfg.Host, Port: uint16(s.cfg.Port), DirectTLS: s.cfg.DirectTLS}}
 	if s.cfg.Host == "" {
 		if targets, err = transport.Resolve(ctx, s.cfg.Resolver, domain, transport.Options{}); err != nil {
-			fail("resolve", domain, err)
-			return nil, failed
+			if fail("resolve", domain, err); prefer == nil {
+				return nil, failed
+			}
 		}
+	}
+	if prefer != nil {
+		targets = append([]transport.Target{*prefer}, targets...)
 	}
 	for i, t := range targets {
 		addr := net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
@@ -227,7 +242,7 @@ func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain stri
 			}
 		}
 	}()
-	if t.DirectTLS {
+	if c.direct = t.DirectTLS; c.direct {
 		if err := c.handshake(ctx, domain, true); err != nil {
 			return nil, "TLS", err
 		}
@@ -368,7 +383,7 @@ func (c *conn) established(ctx context.Context) bool {
 		return false
 	default:
 	}
-	s.conn, s.state = c, StateConnected
+	s.conn, s.state, s.direct = c, StateConnected, c.direct
 	s.log.Debug("xmpp: connected", "addr", clip(c.addr), "tls", c.secure())
 	s.postDidConnect()
 	c.rest()

@@ -77,11 +77,17 @@ func (d *Delegates[D]) all() []*entry[D] { return d.list.all() }
 // post puts a callback on the listener's queue.
 // It runs with a ctx of the session that is current now, unless the listener is removed before.
 func (s *Stream) post(l *listener, isStanza bool, call func(ctx context.Context)) {
-	s.postTask(l, task{call: call, stanza: isStanza})
+	t := task{call: call, stanza: isStanza}
+	if isStanza {
+		t.follow = s.follows.Load()
+	}
+	s.postTask(l, t)
 }
 
 // charge is what the stanza that is being handled counts.
-func (s *Stream) charge() charge { return charge{s.inSeq.Load(), int(s.inSize.Load())} }
+func (s *Stream) charge() charge {
+	return charge{s.inSeq.Load(), int(s.inSize.Load()), s.follows.Load()}
+}
 
 // postReceived posts a callback about the stanza that is being handled.
 func (s *Stream) postReceived(l *listener, call func(ctx context.Context)) {
@@ -90,6 +96,9 @@ func (s *Stream) postReceived(l *listener, call func(ctx context.Context)) {
 
 func (s *Stream) postTask(l *listener, t task) {
 	t.listener, t.stream, t.session = l, s, s.session.Load()
+	if t.follow != nil {
+		t.follow.n.Add(1)
+	}
 	if l.owner.Load() != s {
 		l.owner.Store(s)
 		s.queues.add(l.queue)

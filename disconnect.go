@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Wait blocks until the connection has ended for good and returns the cause: nil after Close, after Disconnect
+// Wait blocks until the connection has ended for good, that is without anybody connecting again by himself, and returns the cause: nil after Close, after Disconnect
 // and after the server closed the stream in the ordinary way.
 // It returns at once, with a [*DisconnectedError], when the stream was never connected;
 // with the ctx of an interceptor it returns [ErrInInterceptor].
@@ -15,7 +15,7 @@ func (s *Stream) Wait(ctx context.Context) error {
 		return ErrInInterceptor
 	}
 	s.mu.Lock()
-	end, closed := s.ending, s.closed
+	end, closed := s.final, s.closed
 	s.mu.Unlock()
 	switch {
 	case end == nil && closed:
@@ -40,20 +40,29 @@ func (s *Stream) Wait(ctx context.Context) error {
 // The stream can connect again. It does not wait: DidDisconnect follows.
 func (s *Stream) Disconnect() {
 	s.mu.Lock() // held, so that a Connect that is about to succeed sees it
-	defer s.mu.Unlock()
-	if s.conn == nil && s.call == nil {
-		return
+	idle := s.conn == nil && s.call == nil
+	if !idle || s.supervisor != nil || s.held {
+		s.toldToDisconnect()
+		s.interrupt(ErrAborted)
+		s.supervisor = nil
 	}
-	s.toldToDisconnect()
-	s.interrupt(ErrAborted)
+	if idle {
+		s.finalLocked(nil)
+	}
+	s.mu.Unlock()
+	if idle {
+		s.endHeld(nil, nil)
+	}
 }
 
 // interrupt ends a Connect or Authenticate that is under way, and the connection. mu is held.
 func (s *Stream) interrupt(cause error) {
 	if s.call != nil {
 		s.call.abort(cause)
+		s.call.wanted = true
 	}
 	if s.conn != nil {
+		s.conn.wanted = true
 		s.conn.end(nil)
 	}
 }
@@ -93,8 +102,11 @@ func (s *Stream) Close(ctx context.Context) error {
 	c, end, busy := s.conn, s.ending, s.call != nil
 	if first {
 		close(s.closing)
-		if c != nil || busy {
+		if c != nil || busy || s.held || s.supervisor != nil {
 			s.toldToDisconnect()
+		}
+		if s.supervisor = nil; c == nil && !busy {
+			s.finalLocked(nil)
 		}
 	}
 	if busy {
@@ -114,6 +126,7 @@ func (s *Stream) Close(ctx context.Context) error {
 			return ErrQueueBusy
 		}
 	}
+	s.endHeld(nil, nil)
 	return s.finishQueues(ctx, ci.queue)
 }
 
@@ -198,7 +211,6 @@ func (s *Stream) awaitTold(c *conn) {
 		return
 	default:
 	}
-	s.pending.failAll(c.lostError()) // the session request
 	select {
 	case <-told:
 	case <-time.After(100 * time.Millisecond):
@@ -208,21 +220,34 @@ func (s *Stream) awaitTold(c *conn) {
 // connEnded is called by the reader at its very end, when everything of the connection is settled but its requests.
 func (s *Stream) connEnded(c *conn) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != c {
+	own, wanted := s.conn == c, c.wanted || s.closed
+	s.mu.Unlock()
+	if !own {
 		return // it never became the stream's own: Connect tells of it
 	}
-	s.pending.failAll(c.lostError())
-	s.conn, s.state, s.authed, s.authDate, s.presence = nil, StateDisconnected, false, time.Time{}, ""
+	held := s.detach(c, wanted)
+	s.mu.Lock()
+	wanted = c.wanted || s.closed
+	s.held = held
+	if authed := s.authed; authed && !held {
+		s.overLocked(c.lostError())
+	}
+	if wanted {
+		s.former = ""
+	}
+	s.conn, s.state, s.authed, s.authDate = nil, StateDisconnected, false, time.Time{}
 	s.call = nil
-	s.log.Debug("xmpp: disconnected", "addr", clip(c.addr), "cause", logged(c.cause))
+	s.log.Debug("xmpp: disconnected", "addr", clip(c.addr), "held", held, "cause", logged(c.cause))
 	for _, e := range s.delegates.all() {
 		if d := e.v.Connection; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, c.cause) })
 		}
 	}
-	s.ending.err = c.cause
-	close(s.ending.done)
+	s.endedLocked(c.cause, wanted)
+	s.mu.Unlock()
+	if held && wanted { // it was told so only just now
+		s.endHeld(nil, nil)
+	}
 }
 
 // lastCause is why there is no connection, nil if that is not known. mu is held.

@@ -190,8 +190,7 @@ func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.ready()
-	if err != nil {
+	if _, err := s.ready(); err != nil {
 		return err
 	}
 	select {
@@ -199,13 +198,14 @@ func (s *Stream) Inject(ctx context.Context, e stanza.Elementer) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	s.handle(c, o.el, 0)
+	s.handle(s.current(), nil, o.el, 0)
 	return nil
 }
 
 // handle takes in one top-level element. The caller has taken s.receive, so that the reader and Inject take turns.
-// It reports false when the element has ended the connection: what is buffered behind it must not be handled.
-func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
+// t is told of it, nil for what the server has not sent. It reports false when the element has ended the connection:
+// what is buffered behind it must not be handled.
+func (s *Stream) handle(c *conn, t *Tracking, el *etree.Element, size int) bool {
 	defer func() { <-s.receive }()
 	s.inSeq.Add(1)
 	s.inSize.Store(int64(size))
@@ -219,8 +219,28 @@ func (s *Stream) handle(c *conn, el *etree.Element, size int) bool {
 			return false
 		}
 		s.stats.stanzasReceived.Add(1)
+		if t == nil {
+			s.handleStanza(st)
+			return true
+		}
+		if after := t.tracker.Received(st); after != nil {
+			f := &following{after: after}
+			f.n.Add(1) // until everything is posted
+			defer f.done()
+			s.follows.Store(f)
+			defer s.follows.Store(nil)
+		}
 		s.handleStanza(st)
+		t.tracker.Posted(st)
 		return true
+	}
+	if t != nil {
+		if taken, err := t.tracker.ReceiveElement(el); taken || err != nil {
+			if err != nil {
+				c.failLocal(err)
+			}
+			return err == nil
+		}
 	}
 	switch registered := s.elements.has(el); {
 	case registered || !isStanzaName(el.Tag) && ns != stanza.NSStreams && ns != "":

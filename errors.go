@@ -224,7 +224,7 @@ type StreamError struct {
 	Condition string
 	// Text is the explanation, at most 1 KiB.
 	Text string
-	// Element is the whole error as received; nil if Local. Read-only.
+	// Element is the whole error as received; of a Local one the application-specific condition that is sent with it, or nil. Read-only.
 	Element *etree.Element
 	// Local is set when this side found the error, and told the server.
 	Local bool

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/sasl"
@@ -22,18 +21,25 @@ const (
 	maxSASLData   = 16 << 10
 )
 
-// Login connects, logs in with Config.Credentials, and sends initial presence unless Config.NoInitialPresence is set.
+// Login connects, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
+// or the session is a resumed one: the initial presence, or, after a connection that was lost, the last one that was broadcast on it.
 // It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
 func (s *Stream) Login(ctx context.Context) error {
-	if s.cfg.Credentials == nil {
+	s.mu.Lock()
+	creds := s.lastCreds
+	s.mu.Unlock()
+	if s.cfg.Credentials != nil {
+		creds = s.cfg.Credentials
+	}
+	if creds == nil {
 		return ErrNoCredentials
 	}
 	if err := s.Connect(ctx); err != nil {
 		return err
 	}
-	c, old, err := s.authenticate(ctx, s.cfg.Credentials)
-	if err == nil && !s.cfg.NoInitialPresence {
-		err = s.Send(ctx, stanza.NewPresence(stanza.Available, JID{}))
+	c, old, kind, err := s.authenticate(ctx, creds)
+	if p := s.initialPresence(); err == nil && kind == SessionNew && p != nil {
+		err = s.Send(ctx, p)
 	}
 	if errors.Is(err, ErrDropped) { // an interceptor that keeps the stream invisible
 		err = nil
@@ -44,6 +50,25 @@ func (s *Stream) Login(ctx context.Context) error {
 	}
 	s.retire(old)
 	return err
+}
+
+// initialPresence is what Login sends on a new session, nil for nothing.
+func (s *Stream) initialPresence() *stanza.Presence {
+	if s.cfg.NoInitialPresence {
+		return nil
+	}
+	s.mu.Lock()
+	former := s.former
+	s.mu.Unlock()
+	if st, err := stanza.Parse(former); err == nil {
+		if p, ok := st.(*stanza.Presence); ok {
+			if p.Type() != stanza.Available {
+				return nil // the application was not to be seen
+			}
+			return p
+		}
+	}
+	return stanza.NewPresence(stanza.Available, JID{})
 }
 
 // AuthenticateWithPassword is Authenticate with [Password].
@@ -65,32 +90,32 @@ func (s *Stream) AuthenticateAnonymously(ctx context.Context) error {
 // that is an AuthError of step SASL with a condition, the stream is still connected and another login may be tried;
 // after every other error of a login that has begun the connection is closed.
 func (s *Stream) Authenticate(ctx context.Context, creds Credentials) error {
-	_, old, err := s.authenticate(ctx, creds)
+	_, old, _, err := s.authenticate(ctx, creds)
 	s.retire(old)
 	return err
 }
 
 // authenticate returns the session that is over by the new one. Its ctx must not end before the caller is through:
 // it may be the caller's own.
-func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, old *session, err error) {
+func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, old *session, kind SessionKind, err error) {
 	if creds == nil {
-		return nil, nil, ErrNoCredentials
+		return nil, nil, kind, ErrNoCredentials
 	}
 	ctx, done, err := s.begin(ctx, StateConnected, StateAuth)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, kind, err
 	}
 	defer done()
 	if c = s.current(); c == nil {
-		return nil, nil, &DisconnectedError{}
+		return nil, nil, kind, &DisconnectedError{}
 	}
 	told := s.willTell(c)
 	defer told()
 	l := &login{s: s, c: c, creds: creds}
 	c.negotiating.Store(true)
-	old, err = l.run(ctx)
+	old, kind, err = l.run(ctx)
 	if err == nil {
-		return c, old, nil
+		return c, old, kind, nil
 	}
 	if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 		err = context.Cause(ctx)
@@ -115,12 +140,12 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, 
 	s.mu.Unlock()
 	if l.refused {
 		c.rest()
-		return c, old, err
+		return c, old, kind, err
 	}
 	told()
 	c.end(err)
 	<-c.readDone
-	return c, old, err
+	return c, old, kind, err
 }
 
 func (s *Stream) retire(old *session) {
@@ -138,32 +163,35 @@ type login struct {
 	creds     Credentials
 	step      string
 	mechanism string
-	binding   string // the channel binding type in use
-	refused   bool   // by the server, or before anything was sent: the connection is as it was
+	binding   string    // the channel binding type in use
+	over      func()    // tells how the session before has ended; nil if it was over, or goes on
+	asked     bool      // the session request was sent
+	track     *Tracking // of the session that is being bound; nil if it is not tracked
+	refused   bool      // by the server, or before anything was sent: the connection is as it was
 }
 
-func (l *login) run(ctx context.Context) (old *session, err error) {
+func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err error) {
 	l.step = "SASL"
 	if err := l.sasl(ctx); err != nil {
-		return nil, err
+		return nil, kind, err
 	}
 	l.c.dec.SetLimits(l.s.cfg.limits(true))
 	if err := l.c.openStream(ctx, true); err != nil {
-		return nil, err
+		return nil, kind, err
 	}
 	l.step = "bind"
 	l.c.setState(StateBinding)
 	kind, jid, err := l.bind(ctx)
 	if err != nil {
-		return nil, err
+		return nil, kind, err
 	}
 	if kind == SessionNew {
 		if err := l.session(ctx); err != nil {
-			return nil, err
+			return nil, kind, err
 		}
 	}
 	if old, err = l.s.startSession(l, kind, jid); err != nil {
-		return nil, err
+		return nil, kind, err
 	}
 	for _, m := range l.s.modules.all() { // nothing is read yet, so they are told before anything happens
 		if r, ok := m.(SessionReceiver); ok {
@@ -177,7 +205,7 @@ func (l *login) run(ctx context.Context) (old *session, err error) {
 		l.c.elements, l.c.next = nil, nil // the reader looks at them no more
 	}
 	l.s.startKeepAlive(l.c)
-	return old, nil
+	return old, kind, nil
 }
 
 // sasl runs the SASL profile of RFC 6120 section 6.
@@ -371,46 +399,14 @@ func cut(s string) string { return s[:min(len(s), 1024)] }
 func (l *login) session(ctx context.Context) error {
 	const ns = "urn:ietf:params:xml:ns:xmpp-session"
 	offer := stanza.Child(l.c.features.Load(), "session", ns)
-	if offer == nil || stanza.Child(offer, "optional", ns) != nil || l.s.cfg.SkipSession {
+	if offer == nil || stanza.Child(offer, "optional", ns) != nil || l.s.cfg.SkipSession || l.asked {
 		return nil
 	}
+	l.asked = true
 	l.step = "session"
 	l.c.setState(StateStartSession)
 	_, err := l.request(ctx, stanza.New("session", ns))
 	return err
-}
-
-// startSession makes the stream ready for stanzas and tells everybody, before the first stanza is read;
-// old is the session that is over by it.
-func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != l.c {
-		return nil, l.c.lostError()
-	}
-	changed := jid != s.cfg.JID
-	s.serverJID, s.authed = jid, true
-	if kind == SessionNew && s.hadSession {
-		old = s.session.Swap(newSession())
-	}
-	s.hadSession = true
-	s.log.Debug("xmpp: logged in", "jid", clip(jid.String()), "mechanism", l.mechanism, "binding", l.binding)
-	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
-	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
-		s.strongest = l.mechanism
-	}
-	if changed {
-		s.postDidChangeMyJID(jid)
-	}
-	for _, e := range s.delegates.all() {
-		if d := e.v.Session; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, kind) })
-		}
-		if d := e.v.Auth; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })
-		}
-	}
-	return old, nil
 }
 
 func (s *Stream) moduleSession(m Module, r SessionReceiver, kind SessionKind) {

@@ -37,8 +37,9 @@ func NewQueue() *Queue { return new(Queue) }
 
 // charge is what a received stanza counts in a queue, once, however many callbacks there are about it.
 type charge struct {
-	seq  uint64
-	size int // wire bytes
+	seq    uint64
+	size   int        // wire bytes
+	follow *following // whoever waits for the callbacks; nil if nobody does
 }
 
 // task is one callback to run: call with a ctx of the session, unless the listener was removed before; or, with no listener, run.
@@ -147,6 +148,9 @@ func (q *Queue) exec(t *task) {
 	defer func() {
 		q.mu.Lock()
 		q.current = nil
+		if t.follow != nil {
+			defer t.follow.done() // not under the lock
+		}
 		for _, c := range q.after {
 			close(c)
 		}

@@ -8,19 +8,19 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-// ready returns the connection if stanzas may be sent on it.
-func (s *Stream) ready() (*conn, error) {
+// ready returns the session if stanzas may be sent on it.
+func (s *Stream) ready() (*session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return nil, ErrClosed
+	case s.authed || s.held:
+		return s.session.Load(), nil
 	case s.conn == nil:
 		return nil, &DisconnectedError{Cause: s.lastCause()}
-	case !s.authed:
-		return nil, fmt.Errorf("%w: not logged in", ErrInvalidState)
 	}
-	return s.conn, nil
+	return nil, fmt.Errorf("%w: not logged in", ErrInvalidState)
 }
 
 // Send queues a stanza: a message, presence or IQ, a builder, or [stanza.Raw]; or another element that is
@@ -92,12 +92,12 @@ func (s *Stream) transmit(ctx context.Context, o outgoing) error {
 }
 
 func (s *Stream) write(ctx context.Context, o outgoing) error {
-	c, err := s.ready()
+	sess, err := s.ready()
 	if err == nil {
-		err = s.awaitSentRoom(ctx, c)
+		err = s.awaitSentRoom(ctx, sess)
 	}
 	if err == nil {
-		err = c.w.send(ctx, o, callOf(ctx).inline)
+		err = s.enqueue(ctx, o, callOf(ctx).inline)
 	}
 	if err != nil {
 		if o.st != nil {
@@ -108,7 +108,7 @@ func (s *Stream) write(ctx context.Context, o outgoing) error {
 	s.trace("xmpp: sent", o.el)
 	if p, ok := o.st.(*stanza.Presence); ok && p.To().IsZero() && (p.Type() == stanza.Available || p.Type() == stanza.Unavailable) {
 		s.mu.Lock()
-		if s.conn == c {
+		if s.session.Load() == sess {
 			s.presence = stanza.Compact(p.Element())
 		}
 		s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *Stream) write(ctx context.Context, o outgoing) error {
 
 // awaitSentRoom waits while a queue is full of events about what was sent: whoever sends faster than a [SentDelegate]
 // listens has to wait for it, unless it runs on that very queue.
-func (s *Stream) awaitSentRoom(ctx context.Context, c *conn) error {
+func (s *Stream) awaitSentRoom(ctx context.Context, sess *session) error {
 	ci := callOf(ctx)
 	if ci.inline || !s.sent.any.Load() || s.sent.has(ci.queue) {
 		return nil
@@ -127,8 +127,8 @@ func (s *Stream) awaitSentRoom(ctx context.Context, c *conn) error {
 	for wake := make(chan struct{}, 1); !s.sent.drained(wake); {
 		select {
 		case <-wake:
-		case <-c.done:
-			return c.lostError()
+		case <-sess.over:
+			return sess.err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

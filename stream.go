@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/sasl"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -38,42 +39,26 @@ func (s State) String() string {
 	return names[s]
 }
 
-// SessionKind tells a new session from a resumed one.
-type SessionKind int
-
-const (
-	SessionNew     SessionKind = iota // the server knows nothing of an earlier one
-	SessionResumed                    // it goes on where it was (XEP-0198)
-)
-
-// session is what the ctx of callbacks lives and dies with.
-type session struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-
-	once  sync.Once
-	inCtx context.Context // of what runs inline
-}
-
-// inline is the ctx of what runs on the reader.
-func (e *session) inline(s *Stream) context.Context {
-	e.once.Do(func() { e.inCtx = context.WithValue(e.ctx, callKey{}, callInfo{stream: s, inline: true}) })
-	return e.inCtx
-}
-
-func newSession() *session {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	return &session{ctx: ctx, cancel: cancel}
-}
-
 // ending is how a connection, or an attempt at one, ended.
 type ending struct {
 	done chan struct{}
 	err  error // read after done
 }
 
+func (e *ending) ended() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // call is a Connect or an Authenticate that is under way.
-type call struct{ abort context.CancelCauseFunc }
+type call struct {
+	abort  context.CancelCauseFunc
+	wanted bool // the application ended it; guarded by Stream.mu
+}
 
 // Stream is a client's connection to its server, and what is left of it between two connections.
 // All methods may be called from any goroutine.
@@ -92,13 +77,15 @@ type Stream struct {
 
 	queues  queueSet
 	full    fullQueues
+	out     outlet
 	wake    chan struct{} // looks at the pause again
 	waiters atomic.Int32  // calls that need the reader to go on
 	session atomic.Pointer[session]
-	sent    fullQueues            // for which senders wait, because of events about what they sent
-	receive chan struct{}         // held while a stanza is handled: the reader and Inject; guards inSeq and inSize
-	inSeq   atomic.Uint64         // of the stanza being handled
-	inSize  atomic.Int64          // its wire bytes
+	sent    fullQueues    // for which senders wait, because of events about what they sent
+	receive chan struct{} // held while a stanza is handled: the reader and Inject; guards inSeq and inSize
+	inSeq   atomic.Uint64 // of the stanza being handled
+	inSize  atomic.Int64  // its wire bytes
+	follows atomic.Pointer[following]
 	silent  atomic.Pointer[Queue] // Close has returned: no callback starts any more, but on this queue
 	stats   counters
 
@@ -110,6 +97,10 @@ type Stream struct {
 	call       *call // the Connect or Authenticate that is under way
 	closed     bool
 	ending     *ending // of the connection, or the attempt, that there is or was last
+	final      *ending // of those that follow each other while the stream is supervised: what Wait waits for
+	supervisor *supervision
+	held       bool              // the session outlives its connection
+	prefer     *transport.Target // of the next Connect
 	serverJID  JID
 	hadSession bool
 	keysOf     Credentials // what keys were derived from
@@ -117,7 +108,10 @@ type Stream struct {
 	binding    string
 	strongest  string // the strongest mechanism that has logged in
 	keepAlive  time.Duration
-	presence   string // the last one broadcast, as text: it is looked at rarely
+	presence   string      // the last one broadcast in this session, as text: it is looked at rarely
+	former     string      // that of the session that was lost, for the next
+	lastCreds  Credentials // of the last login that succeeded
+	direct     bool        // direct TLS, of the connection that there is or was last
 	tag        any
 
 	closing chan struct{} // closed by Close
@@ -130,7 +124,7 @@ func New(cfg Config) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), receive: make(chan struct{}, 1), closing: make(chan struct{}), keepAlive: cfg.KeepAlive}
+	s := &Stream{cfg: cfg, log: cfg.Logger, out: outlet{lock: make(chan struct{}, 1)}, wake: make(chan struct{}, 1), receive: make(chan struct{}, 1), closing: make(chan struct{}), keepAlive: cfg.KeepAlive}
 	s.session.Store(newSession())
 	return s, nil
 }
@@ -247,7 +241,7 @@ func (s *Stream) LastReceived() time.Time {
 	return time.Time{}
 }
 
-// MyPresence is a copy of the last presence sent to all contacts on this connection, nil if there was none.
+// MyPresence is a copy of the last presence sent to all contacts in this session, nil if there was none.
 func (s *Stream) MyPresence() *stanza.Presence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,7 +319,7 @@ func (s *Stream) poke() {
 	}
 }
 
-// Await waits until done is closed, ctx ends, or the connection is lost ([*DisconnectedError]).
+// Await waits until done is closed, ctx ends, or the session is lost ([*DisconnectedError]).
 // A module's call that waits for something that comes through the reader must wait here and not elsewhere:
 // while it does, the reader goes on although a delegate's queue is full, so that it may be called from a callback.
 // With the ctx of an interceptor it returns [ErrInInterceptor].
@@ -333,7 +327,7 @@ func (s *Stream) Await(ctx context.Context, done <-chan struct{}) error {
 	if callOf(ctx).inline {
 		return ErrInInterceptor
 	}
-	c, err := s.ready()
+	sess, err := s.ready()
 	if err != nil {
 		return err
 	}
@@ -343,12 +337,12 @@ func (s *Stream) Await(ctx context.Context, done <-chan struct{}) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-c.done:
+	case <-sess.over:
 		select { // both at once: what was waited for counts
 		case <-done:
 			return nil
 		default:
-			return c.lostError()
+			return sess.err
 		}
 	}
 }

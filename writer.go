@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
@@ -21,22 +22,59 @@ const (
 	writeHardBytes = 16 << 20
 )
 
-// writer is the one way out of a connection. Stanzas are encoded into a buffer under a lock that is held for
+// outlet is the one way out of a stream, whichever connection it has.
+type outlet struct {
+	lock   chan struct{} // a mutex that can be waited for with a ctx; guards what follows, every writer and every Tracking
+	change chan struct{} // closed and forgotten when room was made, a flusher stopped, or a connection ended
+	w      *writer       // of the connection that is logged in, nil if none is
+	track  *Tracking     // of the session; nil if it is not tracked
+	gone   error         // why w is nil
+}
+
+// goneLocked is what a Send returns that came too late.
+func (o *outlet) goneLocked() error {
+	switch {
+	case o.w != nil:
+		return o.w.c.lostError()
+	case o.gone != nil:
+		return o.gone
+	}
+	return &DisconnectedError{}
+}
+
+func (o *outlet) acquire() { o.lock <- struct{}{} }
+func (o *outlet) release() { <-o.lock }
+
+// changed returns a channel that is closed at the next change.
+func (o *outlet) changedLocked() <-chan struct{} {
+	if o.change == nil {
+		o.change = make(chan struct{})
+	}
+	return o.change
+}
+
+func (o *outlet) announceLocked() {
+	if o.change != nil {
+		close(o.change)
+		o.change = nil
+	}
+}
+
+// writer is a connection's side of it. Stanzas are encoded into a buffer under a lock that is held for
 // memory work only; a goroutine that lives while there is something to write takes the whole buffer at a time.
 // So no write is tied to a ctx and none leaves half a stanza, and a batch is one TLS record and one system call.
 type writer struct {
 	c *conn
 
-	lock     chan struct{} // a mutex that can be waited for with a ctx; guards what follows
-	buf      *[]byte       // encoded, not yet taken by the flusher; nil when empty
-	batch    []outgoing    // what is in buf
-	spare    []outgoing    // an emptied batch, to use again
-	inFlight int           // bytes that the flusher is writing
-	flying   int           // stanzas that the flusher is writing
+	// Guarded by the lock of the outlet.
+	buf      *[]byte    // encoded, not yet taken by the flusher; nil when empty
+	batch    []outgoing // what is in buf
+	spare    []outgoing // an emptied batch, to use again
+	inFlight int        // bytes that the flusher is writing
+	flying   int        // stanzas that the flusher is writing
 	flushing bool
-	closed   bool          // no more stanzas: the closing tag was queued
-	err      error         // the connection has ended; nothing is accepted
-	change   chan struct{} // closed and forgotten when room was made, the flusher stopped, or the connection ended
+	closed   bool  // no more stanzas: the closing tag was queued
+	err      error // the connection has ended; nothing is accepted
 
 	writingSince atomic.Int64 // 0 while no Write is under way; else as conn.now
 	lastWrite    atomic.Int64
@@ -46,18 +84,14 @@ type writer struct {
 type outgoing struct {
 	st      stanza.Stanza  // nil for other elements
 	el      *etree.Element // nil for the closing tag that closeGently sends
-	receipt *Receipt
+	receipt *Receipt       // not of a tracked stanza
+	number  uint64         // of a tracked stanza; 0 if it is not
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
-func (w *writer) init(c *conn) {
-	w.c = c
-	w.lock = make(chan struct{}, 1)
-}
-
-func (w *writer) acquire() { w.lock <- struct{}{} }
-func (w *writer) release() { <-w.lock }
+func (w *writer) acquire() { w.c.s.out.acquire() }
+func (w *writer) release() { w.c.s.out.release() }
 
 // room reports whether a stanza may be added. The lock is held by the caller.
 func (w *writer) roomLocked() bool {
@@ -68,76 +102,155 @@ func (w *writer) roomLocked() bool {
 	return n <= writeLimitBytes && w.flying+len(w.batch) < writeLimitStanzas
 }
 
-// changedLocked returns a channel that is closed at the next change.
-func (w *writer) changedLocked() <-chan struct{} {
-	if w.change == nil {
-		w.change = make(chan struct{})
+// bufferLocked is what is encoded into.
+func (w *writer) bufferLocked() *[]byte {
+	if w.buf == nil {
+		w.buf = buffers.Get().(*[]byte)
 	}
-	return w.change
+	return w.buf
 }
 
-func (w *writer) announceLocked() {
-	if w.change != nil {
-		close(w.change)
-		w.change = nil
+// overflowLocked ends the connection when too much is queued past the limits. It reports whether it has.
+func (w *writer) overflowLocked() bool {
+	n := w.inFlight
+	if w.buf != nil {
+		n += len(*w.buf)
 	}
+	if n <= writeHardBytes {
+		return false
+	}
+	w.c.end(ErrWriteOverflow)
+	return true
 }
 
-// send encodes one element behind everything before it. It waits for room, unless force is set.
+// encodeLocked appends an element. An error means that nothing was.
+func (w *writer) encodeLocked(el *etree.Element) (size int, err error) {
+	buf := w.bufferLocked()
+	start := len(*buf)
+	b, err := xmlstream.AppendElement(*buf, el, stanza.NSClient)
+	size = len(b) - start
+	if max := w.c.maxBytes.Load(); err == nil && max > 0 && int64(size) > max {
+		err = ErrStanzaTooBig
+	}
+	if err != nil {
+		if *buf = (*buf)[:start]; start == 0 {
+			w.putLocked()
+		}
+		return 0, err
+	}
+	*buf = b
+	return size, nil
+}
+
+// enqueue encodes one element behind everything before it. It waits for room, unless force is set.
 // An error means that nothing of it will be written.
-func (w *writer) send(ctx context.Context, o outgoing, force bool) error {
+func (s *Stream) enqueue(ctx context.Context, o outgoing, force bool) error {
+	out := &s.out
 	select {
-	case w.lock <- struct{}{}:
+	case out.lock <- struct{}{}:
 	default:
 		select {
-		case w.lock <- struct{}{}:
+		case out.lock <- struct{}{}:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	if !force && !w.roomLocked() {
-		done := w.c.s.waiting()
-		defer done()
-		for w.err == nil && !w.closed && !w.roomLocked() {
-			ch := w.changedLocked()
-			w.release()
-			select {
-			case <-ch:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			w.acquire()
+	for waits := false; ; waits = true {
+		room, err := s.roomLocked(o)
+		if err != nil {
+			out.release()
+			return err
 		}
+		if room || force {
+			break
+		}
+		if !waits {
+			defer s.waiting()()
+		}
+		ch := out.changedLocked()
+		out.release()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		out.acquire()
 	}
-	defer w.release()
-	if w.err != nil {
+	defer out.release()
+	return s.addLocked(o, force)
+}
+
+// roomLocked reports whether an element may be added, or why it cannot be sent at all.
+func (s *Stream) roomLocked(o outgoing) (room bool, err error) {
+	w, t := s.out.w, s.out.track
+	live := w != nil && w.err == nil
+	tracked := t != nil && !t.over && o.st != nil
+	switch {
+	case live && w.closed:
+		return false, s.closedError()
+	case !live && s.isClosing():
+		return false, ErrClosed
+	case !live && !tracked:
+		return false, s.out.goneLocked()
+	case !live || tracked && t.behindLocked():
+		return t.roomLocked(), nil
+	}
+	return w.roomLocked() && (!tracked || t.roomLocked()), nil
+}
+
+func (s *Stream) addLocked(o outgoing, force bool) error {
+	w, t := s.out.w, s.out.track
+	if w != nil && w.err != nil {
+		w = nil
+	}
+	if w != nil && force && w.overflowLocked() {
 		return w.c.lostError()
 	}
-	if w.closed {
-		return w.c.s.closedError()
+	if t == nil || t.over || o.st == nil {
+		if _, err := w.encodeLocked(o.el); err != nil {
+			return err
+		}
+		w.batch = append(w.batch, o)
+		w.startLocked()
+		return nil
 	}
-	if w.buf == nil {
-		w.buf = buffers.Get().(*[]byte)
+	now := time.Now()
+	if w == nil || t.behindLocked() { // for the next connection, or to wait for its turn on this
+		size, err := encodedSize(o.el)
+		if err != nil {
+			return err
+		}
+		t.addLocked(o.st, o.receipt, now, size)
+		return nil
 	}
-	if force && len(*w.buf)+w.inFlight > writeHardBytes {
-		w.c.end(ErrWriteOverflow)
-		return w.c.lostError()
-	}
-	start := len(*w.buf)
-	b, err := xmlstream.AppendElement(*w.buf, o.el, stanza.NSClient)
-	if max := w.c.maxBytes.Load(); err == nil && max > 0 && int64(len(b)-start) > max {
-		err = ErrStanzaTooBig
-	}
+	size, err := w.encodeLocked(o.el)
 	if err != nil {
-		if *w.buf = (*w.buf)[:start]; start == 0 {
-			w.putLocked()
-		}
 		return err
 	}
-	*w.buf = b
+	o.number = t.next
+	t.next++
+	behind := t.addLocked(o.st, o.receipt, now, size)
+	o.receipt = nil
 	w.batch = append(w.batch, o)
+	if behind != nil {
+		t.writeLocked(w, behind)
+	}
 	w.startLocked()
 	return nil
+}
+
+// encodedSize encodes an element for nothing but the error and the size.
+func encodedSize(el *etree.Element) (int, error) {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	b, err := xmlstream.AppendElement((*buf)[:0], el, stanza.NSClient)
+	if err != nil {
+		return 0, err
+	}
+	if cap(b) <= 128<<10 {
+		*buf = b[:0]
+	}
+	return len(b), nil
 }
 
 // raw queues bytes of the negotiation, without waiting for room.
@@ -151,12 +264,10 @@ func (w *writer) rawLocked(b []byte, last bool) {
 	if w.err != nil || w.closed {
 		return
 	}
-	if w.buf == nil {
-		w.buf = buffers.Get().(*[]byte)
-	}
-	*w.buf = append(*w.buf, b...)
+	buf := w.bufferLocked()
+	*buf = append(*buf, b...)
 	if w.closed = last; last {
-		w.announceLocked()
+		w.c.s.out.announceLocked()
 	}
 	w.startLocked()
 }
@@ -182,18 +293,28 @@ func (w *writer) startLocked() {
 func (w *writer) flush() {
 	w.acquire()
 	for {
+		t := w.trackLocked()
+		if t != nil {
+			t.pumpLocked(w)
+		}
 		if w.buf == nil || len(*w.buf) == 0 || w.err != nil {
 			w.flushing, w.spare = false, nil // an idle stream holds no memory
 			w.putLocked()
-			w.announceLocked()
+			w.c.s.out.announceLocked()
 			w.release()
 			return
 		}
 		buf, batch := w.buf, w.batch
 		w.buf, w.batch, w.spare = nil, w.spare, nil
 		w.inFlight, w.flying = len(*buf), len(batch)
+		if t != nil {
+			t.handed = t.next
+		}
 		w.release()
 
+		if t != nil {
+			t.tracker.Flushing()
+		}
 		state, err := w.write(*buf)
 		if w.c.negotiating.Load() {
 			clear(*buf) // it may have held a password
@@ -202,7 +323,7 @@ func (w *writer) flush() {
 		if cap(*buf) <= 128<<10 {
 			buffers.Put(buf)
 		}
-		w.c.s.settle(batch, state, err)
+		w.c.s.settle(t, batch, state, err)
 
 		w.acquire()
 		if err != nil && w.err == nil { // what is behind is not written: stop settles it
@@ -211,7 +332,7 @@ func (w *writer) flush() {
 		w.inFlight, w.flying = 0, 0
 		clear(batch)
 		w.spare = batch[:0]
-		w.announceLocked()
+		w.c.s.out.announceLocked()
 	}
 }
 
@@ -253,7 +374,7 @@ func (w *writer) idle(ctx context.Context) error {
 			w.release()
 			return nil
 		}
-		ch := w.changedLocked()
+		ch := w.c.s.out.changedLocked()
 		w.release()
 		select {
 		case <-ch:
@@ -270,14 +391,22 @@ func (w *writer) stop(cause error) {
 	if w.err == nil {
 		w.err = &DisconnectedError{Cause: cause}
 	}
-	w.announceLocked()
+	w.c.s.out.announceLocked()
 	w.release()
 	_ = w.idle(context.Background())
 	w.acquire()
 	batch := w.batch
 	w.batch, w.buf = nil, nil
 	w.release()
-	w.c.s.settle(batch, ReceiptNotDelivered, w.err)
+	w.c.s.settle(nil, batch, ReceiptNotDelivered, w.err)
+}
+
+// trackLocked is the account of the session, if this writer is the session's.
+func (w *writer) trackLocked() *Tracking {
+	if o := &w.c.s.out; o.w == w && o.track != nil && !o.track.lost {
+		return o.track
+	}
+	return nil
 }
 
 // ReceiptState is how sending a stanza ended.
@@ -371,9 +500,15 @@ func (r *Receipt) settle(st ReceiptState, err error) {
 	close(r.done)
 }
 
-// settle ends the receipts of a batch and tells the delegates.
-func (s *Stream) settle(batch []outgoing, state ReceiptState, err error) {
+// settle ends the receipts of a batch and tells the delegates. Tracked stanzas that were not written are for their Tracking to settle.
+func (s *Stream) settle(t *Tracking, batch []outgoing, state ReceiptState, err error) {
 	for _, o := range batch {
+		if o.number != 0 {
+			if state != ReceiptWritten || t == nil || o.number < t.told {
+				continue
+			}
+			t.told = o.number + 1
+		}
 		if o.st != nil && state == ReceiptWritten {
 			s.stats.stanzasSent.Add(1)
 		}
