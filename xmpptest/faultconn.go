@@ -1,25 +1,16 @@
 package xmpptest
 
 import (
+	"io"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// Faults is what goes wrong on a [FaultConn] by itself. The zero value is nothing.
-type Faults struct {
-	// ResetAfterRead breaks the connection when so many bytes have been read. If zero, it does not.
-	ResetAfterRead int64
-	// ResetAfterWritten breaks the connection when so many bytes have been written. If zero, it does not.
-	ResetAfterWritten int64
-	// ReadChunk is the most that one Read returns. If zero, there is no limit.
-	ReadChunk int
-	// WriteChunk is the most that is written at once to the connection below. If zero, there is no limit.
-	WriteChunk int
-}
+// drainTime is how long a cut waits for a peer in memory to read what was let through.
+const drainTime = time.Second
 
 // FaultConn is a connection with faults, on top of another. It is meant for the dial function of a client:
 //
@@ -37,38 +28,41 @@ type Faults struct {
 // All methods may be called at the same time.
 type FaultConn struct {
 	net.Conn
-	faults        Faults
-	read, written atomic.Int64
-	writing       sync.Mutex // held during a Write, so that writes do not mix
+	dialer  *FaultDialer // that made it, or nil
+	writing sync.Mutex   // held during a Write, so that writes do not mix
 
 	mu      sync.Mutex
 	changed sync.Cond
+	account account
 	stalled bool
 	silent  bool
 	reset   bool
+	ended   bool // as by the peer
 	closed  bool
 	readBy  faultDeadline
 	writeBy faultDeadline
 }
 
-type faultDeadline struct {
-	timer  *time.Timer
-	turn   uint
-	passed bool
-}
-
 // NewFaultConn returns a connection on top of c that suffers from f.
 func NewFaultConn(c net.Conn, f Faults) *FaultConn {
-	fc := &FaultConn{Conn: c, faults: f}
+	fc := &FaultConn{Conn: c, account: account{faults: f}}
 	fc.changed.L = &fc.mu
 	return fc
 }
 
 // BytesRead returns how many bytes have been read so far.
-func (c *FaultConn) BytesRead() int64 { return c.read.Load() }
+func (c *FaultConn) BytesRead() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.account.read
+}
 
 // BytesWritten returns how many bytes have been written so far, those that a half-open connection has lost included.
-func (c *FaultConn) BytesWritten() int64 { return c.written.Load() }
+func (c *FaultConn) BytesWritten() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.account.written
+}
 
 // StallWrites makes writes wait for as long as it is set, until their deadline, as to a peer that does not read.
 func (c *FaultConn) StallWrites(on bool) {
@@ -89,11 +83,18 @@ func (c *FaultConn) HalfOpen(on bool) {
 
 // Reset breaks the connection in both directions, as a TCP reset does.
 // Calls on this end fail with ECONNRESET; so do the peer's, over TCP and over this package's own connections.
-func (c *FaultConn) Reset() {
+func (c *FaultConn) Reset() { c.breakOff() }
+
+// breakOff is Reset. It reports whether the connection was alive.
+func (c *FaultConn) breakOff() (alive bool) {
 	c.mu.Lock()
+	alive = !c.reset && !c.ended && !c.closed && !c.account.spent
 	c.reset = true
 	c.changed.Broadcast()
 	c.mu.Unlock()
+	if alive && c.dialer != nil {
+		c.dialer.noteCut()
+	}
 	switch below := c.Conn.(type) {
 	case interface{ Reset() }:
 		below.Reset()
@@ -103,62 +104,85 @@ func (c *FaultConn) Reset() {
 	default:
 		below.Close()
 	}
+	return alive
 }
 
-func (c *FaultConn) opError(op string, err error) error {
-	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+// cut ends the connection as its faults say, when the peer has what was let through.
+func (c *FaultConn) cut() {
+	how := c.account.faults.How
+	if how == CutSilence {
+		return // nothing gets through any more as it is
+	}
+	if below, ok := c.Conn.(interface{ Drain(time.Duration) }); ok {
+		below.Drain(drainTime)
+	}
+	if how == CutReset {
+		c.Reset()
+		return
+	}
+	c.mu.Lock()
+	c.ended = true
+	c.changed.Broadcast()
+	c.mu.Unlock()
+	c.Conn.Close()
 }
 
-// stateError is called with mu held.
-func (c *FaultConn) stateError(d *faultDeadline) error {
+// failure is what a call must return, nil if it may go on. It is called with mu held; d is of the call's direction.
+func (c *FaultConn) failure(op string, d *faultDeadline) error {
+	var err error
 	switch {
 	case c.reset:
-		return os.NewSyscallError("fault", syscall.ECONNRESET)
+		err = os.NewSyscallError("fault", syscall.ECONNRESET)
 	case c.closed:
-		return net.ErrClosed
+		err = net.ErrClosed
+	case c.ended && op == "read":
+		return io.EOF
+	case c.ended:
+		err = syscall.EPIPE
 	case d.passed:
-		return os.ErrDeadlineExceeded
+		err = os.ErrDeadlineExceeded
+	default:
+		return nil
 	}
-	return nil
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // Read reads from the connection below, but for the faults.
 func (c *FaultConn) Read(p []byte) (int, error) {
-	if n := c.faults.ReadChunk; n > 0 && len(p) > n {
+	if n := c.account.faults.ReadChunk; n > 0 && len(p) > n {
 		p = p[:n]
-	}
-	if limit := c.faults.ResetAfterRead; limit > 0 {
-		left := limit - c.read.Load()
-		if left <= 0 {
-			c.Reset()
-			return 0, c.opError("read", os.NewSyscallError("fault", syscall.ECONNRESET))
-		}
-		p = p[:min(int64(len(p)), left)]
 	}
 	for {
 		n, err := c.Conn.Read(p)
 		c.mu.Lock()
-		if c.reset {
-			err := c.stateError(&c.readBy)
-			c.mu.Unlock()
-			return 0, c.opError("read", err)
-		}
-		if !c.silent {
-			c.mu.Unlock()
-			c.read.Add(int64(n))
-			return n, err
-		}
-		if err != nil { // on a half-open connection only this end's own doing is seen
-			for c.silent && c.stateError(&c.readBy) == nil {
-				c.changed.Wait()
-			}
-			if own := c.stateError(&c.readBy); own != nil {
-				err = c.opError("read", own)
-			}
+		if c.reset || c.ended {
+			err := c.failure("read", &c.readBy)
 			c.mu.Unlock()
 			return 0, err
 		}
+		if !c.silent && !c.account.spent {
+			n, last := c.account.take(n, true)
+			c.mu.Unlock()
+			if last {
+				c.cut()
+			}
+			return n, err
+		}
+		// On a half-open connection only this end's own doing is seen.
+		var own error
+		for err != nil && (c.silent || c.account.spent) {
+			if own = c.failure("read", &c.readBy); own != nil {
+				break
+			}
+			c.changed.Wait()
+		}
 		c.mu.Unlock()
+		switch {
+		case own != nil:
+			return 0, own
+		case err != nil:
+			return 0, err
+		}
 	}
 }
 
@@ -169,37 +193,44 @@ func (c *FaultConn) Write(p []byte) (int, error) {
 	done := 0
 	for first := true; first || len(p) > 0; first = false {
 		part := p
-		if n := c.faults.WriteChunk; n > 0 && len(part) > n {
+		if n := c.account.faults.WriteChunk; n > 0 && len(part) > n {
 			part = part[:n]
 		}
-		if limit := c.faults.ResetAfterWritten; limit > 0 {
-			left := limit - c.written.Load()
-			if left <= 0 {
-				c.Reset()
-				return done, c.opError("write", os.NewSyscallError("fault", syscall.ECONNRESET))
-			}
-			part = part[:min(int64(len(part)), left)]
-		}
-		c.mu.Lock()
-		for c.stalled && c.stateError(&c.writeBy) == nil {
-			c.changed.Wait()
-		}
-		err, silent := c.stateError(&c.writeBy), c.silent
-		c.mu.Unlock()
-		if err != nil {
-			return done, c.opError("write", err)
-		}
-		n := len(part)
-		if !silent {
-			n, err = c.Conn.Write(part)
-		}
-		c.written.Add(int64(n))
+		n, err := c.writePart(part)
 		done, p = done+n, p[n:]
 		if err != nil {
 			return done, err
 		}
 	}
 	return done, nil
+}
+
+func (c *FaultConn) writePart(p []byte) (int, error) {
+	c.mu.Lock()
+	for c.stalled && c.failure("write", &c.writeBy) == nil {
+		c.changed.Wait()
+	}
+	if err := c.failure("write", &c.writeBy); err != nil {
+		c.mu.Unlock()
+		return 0, err
+	}
+	if c.silent || c.account.spent {
+		c.account.written += int64(len(p))
+		c.mu.Unlock()
+		return len(p), nil
+	}
+	n, last := c.account.take(len(p), false)
+	c.mu.Unlock()
+	written, err := c.Conn.Write(p[:n])
+	if written < n {
+		c.mu.Lock()
+		c.account.written -= int64(n - written)
+		c.mu.Unlock()
+	}
+	if last {
+		c.cut()
+	}
+	return written, err
 }
 
 // Close closes the connection below.
@@ -210,6 +241,9 @@ func (c *FaultConn) Close() error {
 	c.stop(&c.writeBy)
 	c.changed.Broadcast()
 	c.mu.Unlock()
+	if c.dialer != nil {
+		c.dialer.forget(c)
+	}
 	return c.Conn.Close()
 }
 
@@ -219,57 +253,4 @@ func (c *FaultConn) CloseWrite() error {
 		return cw.CloseWrite()
 	}
 	return nil
-}
-
-// SetDeadline sets both deadlines; they hold in faults too.
-func (c *FaultConn) SetDeadline(t time.Time) error {
-	c.setDeadline(&c.readBy, t)
-	c.setDeadline(&c.writeBy, t)
-	return c.Conn.SetDeadline(t)
-}
-
-// SetReadDeadline sets the deadline of reads.
-func (c *FaultConn) SetReadDeadline(t time.Time) error {
-	c.setDeadline(&c.readBy, t)
-	return c.Conn.SetReadDeadline(t)
-}
-
-// SetWriteDeadline sets the deadline of writes.
-func (c *FaultConn) SetWriteDeadline(t time.Time) error {
-	c.setDeadline(&c.writeBy, t)
-	return c.Conn.SetWriteDeadline(t)
-}
-
-// stop is called with mu held.
-func (c *FaultConn) stop(d *faultDeadline) {
-	d.turn++
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
-}
-
-func (c *FaultConn) setDeadline(d *faultDeadline, t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stop(d)
-	d.passed = false
-	if t.IsZero() || c.closed {
-		return
-	}
-	left := time.Until(t)
-	if left <= 0 {
-		d.passed = true
-		c.changed.Broadcast()
-		return
-	}
-	turn := d.turn
-	d.timer = time.AfterFunc(left, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if d.turn == turn {
-			d.passed = true
-			c.changed.Broadcast()
-		}
-	})
 }
