@@ -136,25 +136,24 @@ func TestTranscript(t *testing.T) {
 func TestAbsent(t *testing.T) {
 	for name, features := range map[string]string{"none": "<sm xmlns='urn:xmpp:sm:3'/>", "another": "<csi xmlns='urn:xmpp:csi:1'/>"} {
 		t.Run(name, func(t *testing.T) {
-			srv := xmpptest.ScriptWith(t, []xmpptest.Option{xmpptest.WithFeatures(features)}, `
-				S!login juliet
-				C: <presence/>
-				C!idle 100ms
-				C: <message to='romeo@example.test' type='chat' id='*'><body>hi</body></message>`)
-			c, s, _ := client(t, srv, csi.Config{Automatic: 20 * time.Millisecond})
-			must(t, c.SetInactive(t.Context()))
-			login(t, s)
-			must(t, c.SetActive(t.Context()))
-			for c.IsActive() { // automatically
-				time.Sleep(time.Millisecond)
-			}
-			if c.Supported() {
-				t.Error("supported")
-			}
-			time.Sleep(120 * time.Millisecond) // the idle time of the transcript
-			must(t, s.Send(t.Context(), stanza.NewMessage(stanza.Chat, srv.JID("romeo"), "hi")))
-			must(t, c.SetInactive(t.Context()))
-			must(t, s.Close(t.Context()))
+			synctest.Test(t, func(t *testing.T) {
+				srv := xmpptest.ScriptWith(t, []xmpptest.Option{xmpptest.WithFeatures(features)}, `
+					S!login juliet
+					C: <presence/>
+					C!idle 3s
+					C: <message to='romeo@example.test' type='chat' id='*'><body>hi</body></message>`)
+				c, s, _ := client(t, srv, csi.Config{Automatic: time.Second})
+				must(t, c.SetInactive(t.Context()))
+				login(t, s)
+				must(t, c.SetActive(t.Context()))
+				time.Sleep(4 * time.Second)
+				if c.Supported() || c.IsActive() {
+					t.Error("after 4 s:", c.Supported(), c.IsActive())
+				}
+				must(t, s.Send(t.Context(), stanza.NewMessage(stanza.Chat, srv.JID("romeo"), "hi")))
+				must(t, c.SetInactive(t.Context()))
+				must(t, s.Close(t.Context()))
+			})
 		})
 	}
 }
@@ -299,6 +298,25 @@ func TestAutomatic(t *testing.T) {
 	})
 }
 
+// TestFirstBroadcast: it belongs to logging in, whoever sends it and when; a directed presence ahead of it does not.
+func TestFirstBroadcast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, said := serve(t, xmpptest.WithFeatures(feature))
+		_, s, _ := client(t, srv, csi.Config{Automatic: time.Minute}, func(c *xmpp.Config) { c.NoInitialPresence = true })
+		login(t, s)
+		time.Sleep(time.Minute)
+		said.want(t, "silence", "inactive")
+		must(t, s.Send(t.Context(), stanza.NewPresence(stanza.Available, srv.JID("romeo"))))
+		time.Sleep(time.Minute)
+		said.want(t, "directed", "active presence inactive")
+		must(t, s.Send(t.Context(), stanza.NewPresence(stanza.Available, xmpp.JID{})))
+		time.Sleep(time.Minute)
+		said.want(t, "the first", "presence")
+		must(t, s.Send(t.Context(), stanza.NewPresence(stanza.Available, xmpp.JID{})))
+		said.want(t, "the second", "active presence")
+	})
+}
+
 // TestActivate: the module comes and goes during a session.
 func TestActivate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -324,46 +342,103 @@ func TestActivate(t *testing.T) {
 	})
 }
 
-// TestStall: the server does not read, so that nothing can be queued any more.
-func TestStall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv, said := serve(t, xmpptest.WithFeatures(feature))
-		var line *xmpptest.FaultConn
-		c, s, _ := client(t, srv, csi.Config{}, func(c *xmpp.Config) {
-			dial := c.Dial
-			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := dial(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				line = xmpptest.NewFaultConn(conn, xmpptest.Faults{})
-				return line, nil
+// stalled is a client whose connection takes nothing any more, so that nothing can be queued.
+func stalled(t *testing.T, inactive bool) (*csi.CSI, *xmpp.Stream, *xmpptest.FaultConn, *notes) {
+	t.Helper()
+	srv, said := serve(t, xmpptest.WithFeatures(feature))
+	var line *xmpptest.FaultConn
+	c, s, _ := client(t, srv, csi.Config{}, func(c *xmpp.Config) {
+		c.NoInitialPresence = true
+		dial := c.Dial
+		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
 			}
-		})
-		login(t, s)
-		said.want(t, "the login", "presence")
-		line.StallWrites(true)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		for err := error(nil); err == nil; {
-			err = s.Send(ctx, stanza.NewMessage(stanza.Chat, srv.JID("romeo"), strings.Repeat("x", 10_000)))
+			line = xmpptest.NewFaultConn(conn, xmpptest.Faults{})
+			return line, nil
 		}
-		cancel()
-		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	})
+	login(t, s)
+	if inactive {
+		must(t, c.SetInactive(t.Context()))
+		said.want(t, "before", "inactive")
+	}
+	line.StallWrites(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	for err := error(nil); err == nil; {
+		err = s.Send(ctx, stanza.NewPresence(stanza.Available, srv.JID(strings.Repeat("x", 1000))))
+	}
+	return c, s, line, said
+}
+
+// hints are what the server heard of the module.
+func (n *notes) hints(t *testing.T, what, want string) {
+	t.Helper()
+	if got := strings.Join(strings.Fields(strings.ReplaceAll(n.take(), "presence", "")), " "); got != want {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// TestStall: the server does not read.
+func TestStall(t *testing.T) {
+	bubble := func(name string, f func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+	}
+	bubble("ctx", func(t *testing.T) {
+		c, s, _, said := stalled(t, false)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.SetInactive(ctx); !errors.Is(err, context.DeadlineExceeded) || c.IsActive() {
 			t.Errorf("SetInactive returned %v", err)
 		}
-		// One waits; the others need not.
 		waiting := make(chan error)
 		go func() { waiting <- c.SetInactive(context.Background()) }()
 		synctest.Wait()
+		start := time.Now() // one waits; the others need not
 		must(t, c.SetActive(t.Context()))
 		must(t, c.SetInactive(t.Context()))
+		if d := time.Since(start); d > 0 {
+			t.Errorf("the others waited for %v", d)
+		}
 		s.Disconnect()
 		must(t, <-waiting)
 		said.take()
 		login(t, s)
-		said.want(t, "the next session", "inactive presence")
+		said.hints(t, "the next session", "inactive")
+	})
+	// Stream management holds up a Send until the session goes on: the session begins while tell is under way.
+	for _, limit := range []time.Duration{2 * time.Second, time.Hour} {
+		bubble(fmt.Sprint("a session meanwhile, ctx of ", limit), func(t *testing.T) {
+			c, _, line, said := stalled(t, false)
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			waiting := make(chan error)
+			go func() { waiting <- c.SetInactive(ctx) }()
+			time.Sleep(time.Second)
+			c.ReceiveSession(ctx, xmpp.SessionResumed)
+			time.Sleep(2 * time.Second)
+			line.StallWrites(false)
+			must(t, <-waiting)
+			want := "inactive inactive" // the first may have been queued for the connection before
+			if limit < 3*time.Second {
+				want = "inactive"
+			}
+			said.hints(t, "in the end", want)
+		})
+	}
+	bubble("deactivated", func(t *testing.T) {
+		c, s, line, said := stalled(t, true)
+		start := time.Now()
+		c.Deactivate()
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("Deactivate took %v", d)
+		}
+		line.StallWrites(false)
+		said.hints(t, "too late", "")
+		must(t, c.Activate(s))
+		said.hints(t, "activated again", "active")
 	})
 }
 
