@@ -41,13 +41,16 @@ func (s *Session) bind(iq *etree.Element) bool {
 			}
 		case ConflictReplace:
 			s.srv.gone(old)
+			if m := old.manager(); m != nil {
+				s.srv.drop(m, true)
+			}
 			old.end(StreamError{Condition: "conflict", Text: "replaced by a new session"}.bytes())
 		}
 	}
 	s.srv.bound++
 	s.jid, s.order = full, s.srv.bound
 	s.account.sessions[full.Resource()] = s
-	s.srv.mu.Unlock()
+	s.srv.unlock()
 	s.name = full.String()
 
 	answer := elem("iq", nsClient, "type", "result", "id", attr(iq, "id"))
@@ -70,5 +73,8 @@ func (s *Session) leave() {
 	s.srv.gone(s)
 	if s.account.sessions[s.jid.Resource()] == s {
 		delete(s.account.sessions, s.jid.Resource())
+	}
+	if m := s.manager(); m != nil && m.session == s {
+		s.srv.drop(m, true)
 	}
 }

@@ -145,7 +145,7 @@ func (l *link) sendHeader(at Step, to string) error {
 }
 
 // streamError is a reason to end the stream (RFC 6120 §4.9).
-type streamError struct{ cond, text string }
+type streamError struct{ cond, text, app string }
 
 func (e streamError) Error() string { return "stream error " + e.cond + ": " + e.text }
 
@@ -165,7 +165,7 @@ func (l *link) conclude(err error) {
 		if !l.headerSent && l.dec != nil {
 			l.sendHeader(0, "")
 		}
-		l.end(StreamError{Condition: se.cond, Text: se.text}.bytes())
+		l.end(StreamError{Condition: se.cond, Text: se.text, App: se.app}.bytes())
 	}
 	if l.out.isEnded() {
 		l.raw.SetWriteDeadline(time.Now().Add(linger))

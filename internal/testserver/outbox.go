@@ -159,6 +159,13 @@ func (o *outbox) isEnded() bool {
 	return o.ended || o.closed
 }
 
+// hasEnded reports whether the end of the stream was queued.
+func (o *outbox) hasEnded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended
+}
+
 // close gives up what is pending.
 func (o *outbox) close() {
 	o.mu.Lock()

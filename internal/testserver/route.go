@@ -23,6 +23,8 @@ type account struct {
 	version   uint64 // of the roster
 	offline   []*etree.Element
 	peer      *Peer
+
+	failResume *bool // the next <resume/> fails, with a count if true; nil: it does not
 }
 
 func newAccount(bare jid.JID) *account {
@@ -135,7 +137,7 @@ func (s *Session) deliver(e *etree.Element) {
 	if err != nil {
 		panic(fmt.Sprintf("testserver: element that cannot be written: %v", err)) // it was read, so it can be
 	}
-	s.sendRaw(b)
+	s.transmit(b)
 	if s.scratch = b; cap(b) > 4096 {
 		s.scratch = nil
 	}

@@ -234,6 +234,7 @@ func (s *Server) AddScripts(only bool, scripts ...*Script) {
 // runScript plays a script on a new connection.
 func (s *Session) runScript(sc *Script) {
 	close(sc.started)
+	s.manual = true
 	err := s.start()
 	if err != nil {
 		err = fmt.Errorf("the client connected and sent nothing: %s", describe(err))

@@ -264,6 +264,9 @@ func (s *Server) Close() {
 	for l := range s.links {
 		l.kill()
 	}
+	for _, m := range s.sm.byID {
+		m.stopTimer()
+	}
 	unused := s.scripts
 	s.scripts = nil
 	s.mu.Unlock()

@@ -171,6 +171,7 @@ func TestHandlerAndTrace(t *testing.T) {
 			s.Send(elem("a", "urn:xmpp:sm:3", "h", "0", "for", s.JID().String()))
 			return true
 		},
+		NoSM:     true,
 		Features: []string{"<sm xmlns='urn:xmpp:sm:3'/>"},
 		Trace: func(line string) {
 			mu.Lock()

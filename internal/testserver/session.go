@@ -3,6 +3,7 @@ package testserver
 import (
 	"crypto/tls"
 	"errors"
+	"sync"
 
 	"github.com/beevik/etree"
 
@@ -19,6 +20,10 @@ type Session struct {
 	account *account // after authentication
 	jid     jid.JID  // after binding
 	order   int      // among all that have bound
+	manual  bool     // played by a script
+
+	sending sync.Mutex // taken before managed.mu; it guards sm and keeps what is sent behind <enabled/>
+	sm      *managed   // nil without stream management
 
 	// guarded by Server.mu
 	presence   *etree.Element // the last broadcast presence; nil while unavailable
@@ -32,10 +37,24 @@ type Session struct {
 func (s *Session) JID() jid.JID { return s.jid }
 
 // Send queues an element for this client, as it is.
-func (s *Session) Send(e *etree.Element) error { return s.link.send(e) }
+func (s *Session) Send(e *etree.Element) error {
+	b, err := xmlstream.AppendElement(nil, e, nsClient)
+	if err != nil {
+		return err
+	}
+	return s.SendRaw(b)
+}
 
-// SendRaw queues bytes for this client, as they are.
-func (s *Session) SendRaw(b []byte) error { return s.sendRaw(b) }
+// SendRaw queues bytes for this client, as they are. Stream management counts the complete stanzas among them,
+// as far as the bytes are well-formed elements; only those are kept for a client that is gone.
+func (s *Session) SendRaw(b []byte) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.sm == nil {
+		return s.sendRaw(b)
+	}
+	return s.sm.sendRaw(b, s.srv.sm.options.Load().requestEvery())
+}
 
 // run serves the connection until its end.
 func (s *Session) run() {
@@ -50,25 +69,36 @@ func (s *Session) run() {
 			err = s.serve()
 		}
 	}
-	s.leave()
+	if !s.hold(err) {
+		s.leave()
+	}
 	s.conclude(err)
 	s.leaveAnonymous()
 }
 
-// negotiate returns nil when a resource is bound.
+// negotiate returns nil when a resource is bound or a session resumed.
 func (s *Session) negotiate() error {
-	for {
+	if err := s.authenticate(); err != nil {
+		return err
+	}
+	_, err := s.negotiateOn()
+	return err
+}
+
+// authenticate returns nil when the features that follow the login are out.
+func (s *Session) authenticate() error {
+	for s.account == nil || !s.headerSent {
 		if err := s.openStream(); err != nil {
 			return err
 		}
-		restart, err := s.negotiateOn()
-		if err != nil {
-			return err
-		}
-		if !restart {
+		if s.account != nil {
 			return nil
 		}
+		if _, err := s.negotiateOn(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // openStream exchanges headers and sends the features of the stage (RFC 6120 §4.3).
@@ -106,6 +136,7 @@ func (s *Session) features() string {
 	case s.account != nil:
 		f += "<bind xmlns='" + nsBind + "'/>" +
 			"<session xmlns='" + nsSession + "'><optional/></session>" +
+			s.srv.smFeature() +
 			"<ver xmlns='" + nsRosterVer + "'/><sub xmlns='" + nsPreApproval + "'/>"
 		for _, x := range s.srv.opts.Features {
 			f += x
@@ -121,7 +152,7 @@ func (s *Session) features() string {
 	return f + "</stream:features>"
 }
 
-// negotiateOn handles one stream until it must be restarted (true) or a resource is bound (false).
+// negotiateOn handles one stream until it must be restarted (true) or a resource is bound or a session resumed (false).
 func (s *Session) negotiateOn() (restart bool, err error) {
 	var a authenticator
 	for {
@@ -131,6 +162,16 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 		}
 		switch {
 		case s.account != nil:
+			if !s.srv.opts.NoSM && is(e, "resume", nsSM) {
+				if resumed, err := s.resume(e); resumed || err != nil {
+					return false, err
+				}
+				continue
+			}
+			if !s.srv.opts.NoSM && is(e, "enable", nsSM) { // XEP-0198 §3: after binding
+				s.sendRaw([]byte(failed("unexpected-request", "")))
+				continue
+			}
 			if !is(e, "iq", nsClient) {
 				return false, streamError{cond: "not-authorized", text: "bind a resource first"}
 			}
@@ -184,10 +225,7 @@ func (s *Session) serve() error {
 		if !s.begins(e) {
 			return errCut
 		}
-		if h := s.srv.opts.Handler; h != nil && h(s, e) {
-			continue
-		}
-		if err := s.handle(e); err != nil {
+		if err := s.process(e); err != nil {
 			return err
 		}
 	}

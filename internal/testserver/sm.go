@@ -1,6 +1,7 @@
 package testserver
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/go-xmppframework/xmpp/jid"
@@ -67,19 +68,78 @@ func (s *Server) SetSM(o SMOptions) { s.sm.options.Store(&o) }
 // SM returns what [Server.SetSM] has set, or else Options.SM.
 func (s *Server) SM() SMOptions { return *s.sm.options.Load() }
 
-// SMState returns the state of the session of a full JID. It reports false if there is none with stream management.
-func (s *Server) SMState(full jid.JID) (SMState, bool) { return SMState{}, false }
-
 // FailResume makes the next <resume/> of an account fail with item-not-found, whatever it asks for.
 // The session it asks for is over, as if its time had passed. With count set the server says how much it had handled.
-func (s *Server) FailResume(user string, count bool) error { return nil }
+func (s *Server) FailResume(user string, count bool) error {
+	local := s.localpart(user)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[local]
+	if a == nil {
+		return fmt.Errorf("testserver: there is no account %q", user)
+	}
+	a.failResume = &count
+	return nil
+}
 
 // ForgetSessions makes the server forget what of j could be resumed, a full JID or all of a bare one: those that are held
 // are over, without a word to anybody about their stanzas; those that are connected go on and cannot be resumed.
 // Attempts at resuming fail without a count.
-func (s *Server) ForgetSessions(j jid.JID) error { return nil }
+func (s *Server) ForgetSessions(j jid.JID) error {
+	s.mu.Lock()
+	defer s.unlock()
+	a := s.account(j)
+	if a == nil {
+		return fmt.Errorf("testserver: there is no account %s", j.Bare())
+	}
+	same := func(b *account, full jid.JID) bool { return a == b && (j.Resource() == "" || j == full) }
+	for id, p := range s.sm.past {
+		if same(p.account, p.jid) {
+			delete(s.sm.past, id)
+		}
+	}
+	for id, m := range s.sm.byID {
+		if !same(m.account, m.session.jid) {
+			continue
+		}
+		delete(s.sm.byID, id)
+		m.mu.Lock()
+		held := m.link == nil
+		m.mu.Unlock()
+		if held {
+			s.endSession(m, false)
+		}
+	}
+	return nil
+}
 
 // Restart is what the clients see of a server that crashes and starts again: all connections are reset, all sessions are gone,
 // the held ones too, and with them what they had not acknowledged. Accounts, rosters and the offline store stay.
 // New connections are taken at once; [Server.Refuse] around it makes a pause.
-func (s *Server) Restart() {}
+func (s *Server) Restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.sm.byID) // before the sessions are dropped, so that nothing is remembered of them
+	for _, a := range s.accounts {
+		for _, r := range a.sessions {
+			r.presence, r.interested, r.directed = nil, false, nil // nobody is told
+			if m := r.manager(); m != nil {
+				s.drop(m, false)
+			}
+		}
+		clear(a.sessions)
+		a.failResume = nil
+	}
+	clear(s.sm.past)
+	for l := range s.links {
+		l.reset()
+	}
+}
+
+// smFeature is the stream feature (XEP-0198 §3).
+func (s *Server) smFeature() string {
+	if s.opts.NoSM {
+		return ""
+	}
+	return "<sm xmlns='" + nsSM + "'/>"
+}
