@@ -163,7 +163,7 @@ func (c *CSI) change(want state, auto bool) {
 }
 
 // tell sends what the server does not know. One at a time does, so that the last state is sent last;
-// the lock is not held meanwhile, because Send may wait, for a session that is lost to be resumed, for example.
+// the lock is not held meanwhile, because Send may wait.
 func (c *CSI) tell(ctx context.Context) error {
 	s := c.Stream()
 	c.mu.Lock()

@@ -158,17 +158,27 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// resumer makes every session but the first go on.
+// resumer holds every session that is lost, and resumes it.
 type resumer struct{ logins int }
 
 func (r *resumer) WillBind(context.Context, *xmpp.Stream) xmpp.Binder { return r }
-func (r *resumer) Bind(ctx context.Context, b *xmpp.Binding) (xmpp.SessionKind, xmpp.JID, error) {
-	j, err := b.Ordinary(ctx)
+func (r *resumer) Bind(ctx context.Context, b *xmpp.Binding) (kind xmpp.SessionKind, j xmpp.JID, err error) {
+	j, err = b.Ordinary(ctx)
 	if r.logins++; r.logins > 1 {
 		return xmpp.SessionResumed, j, err
 	}
+	b.Track(r, xmpp.TrackOptions{})
 	return xmpp.SessionNew, j, err
 }
+func (r *resumer) Sent(xmpp.Unacked) *etree.Element                    { return nil }
+func (r *resumer) Flushing()                                           {}
+func (r *resumer) Received(stanza.Stanza) func()                       { return nil }
+func (r *resumer) Posted(stanza.Stanza)                                {}
+func (r *resumer) ReceiveElement(*etree.Element) (taken bool, _ error) { return false, nil }
+func (r *resumer) Resumed() *etree.Element                             { return nil }
+func (r *resumer) Closing() []stanza.Elementer                         { return nil }
+func (r *resumer) Lost(error) bool                                     { return true }
+func (r *resumer) Over([]xmpp.Unacked, error)                          {}
 
 // TestSessions: the state is remembered without a connection, and told with every session, new or resumed (XEP-0352 section 5).
 func TestSessions(t *testing.T) {
@@ -184,7 +194,7 @@ func TestSessions(t *testing.T) {
 				}
 				again := func(set func(context.Context) error) {
 					t.Helper()
-					s.Disconnect()
+					s.Fail(errors.New("cut by the test"))
 					synctest.Wait()
 					must(t, set(t.Context()))
 					login(t, s)
@@ -408,7 +418,7 @@ func TestStall(t *testing.T) {
 		login(t, s)
 		said.hints(t, "the next session", "inactive")
 	})
-	// Stream management holds up a Send until the session goes on: the session begins while tell is under way.
+	// Whoever waits may hear of the loss of the connection only when the next session has begun.
 	for _, limit := range []time.Duration{2 * time.Second, time.Hour} {
 		bubble(fmt.Sprint("a session meanwhile, ctx of ", limit), func(t *testing.T) {
 			c, _, line, said := stalled(t, false)
@@ -439,6 +449,16 @@ func TestStall(t *testing.T) {
 		said.hints(t, "too late", "")
 		must(t, c.Activate(s))
 		said.hints(t, "activated again", "active")
+	})
+	bubble("deactivated over the end of a session", func(t *testing.T) {
+		c, s, _, said := stalled(t, true)
+		c.Deactivate()
+		s.Disconnect()
+		said.take()
+		login(t, s)
+		must(t, c.SetInactive(t.Context()))
+		must(t, c.Activate(s))
+		said.hints(t, "activated again", "inactive")
 	})
 }
 
