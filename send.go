@@ -31,7 +31,9 @@ func (s *Stream) ready() (*session, error) {
 // without a connection that is logged in; [ErrDropped] by an interceptor; [ErrStanzaTooBig];
 // [ErrInvalidParameter] for what is no stanza, or has an address or a type that there is not; [ErrInvalidXMLChar], [ErrInvalidXMLName] or [ErrRestrictedXML] for what no stream may carry.
 //
-// It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written, or a [SentDelegate] is that far behind.
+// It blocks, until ctx ends, only while more than 1 MiB or 1,024 stanzas wait to be written, or a [SentDelegate] is that far behind,
+// or, in a session with stream management, as many stanzas as that permits are not acknowledged.
+// While such a session has lost its connection and may get another, stanzas are queued for it.
 func (s *Stream) Send(ctx context.Context, e stanza.Elementer) error {
 	return s.send(ctx, e, nil)
 }

@@ -420,9 +420,10 @@ const (
 	ReceiptWritten
 	// ReceiptAcked means that the server has acknowledged it (XEP-0198).
 	ReceiptAcked
-	// ReceiptNotDelivered means that it was never handed to the connection: it may be sent again without doubling it.
+	// ReceiptNotDelivered means that it was never handed to a connection: it may be sent again without doubling it.
 	ReceiptNotDelivered
-	// ReceiptUnknown means that the connection was lost while it was written, or before it was acknowledged.
+	// ReceiptUnknown means that the connection was lost while it was written or, with stream management, that the session was lost before it was acknowledged:
+	// the server may have it or not.
 	ReceiptUnknown
 )
 
@@ -442,7 +443,9 @@ func (r ReceiptState) String() string {
 	return "ReceiptState(?)"
 }
 
-// Receipt follows one stanza given to [Stream.SendReceipt]. It ends in exactly one state other than pending.
+// Receipt follows one stanza given to [Stream.SendReceipt]. It ends in exactly one state other than pending:
+// with stream management (modules/sm) acked, not delivered or unknown, and not before the session is over or the server has acknowledged it;
+// without, written, not delivered or unknown, and not after the connection has ended.
 type Receipt struct {
 	s     *Stream
 	done  chan struct{}

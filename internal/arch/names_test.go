@@ -101,7 +101,7 @@ func TestDelegateMethods(t *testing.T) {
 // shownElsewhere are exported types whose use an Example of another name shows.
 var shownElsewhere = map[string]string{
 	"Config": "Example", "Credentials": "PasswordFunc", "JID": "jid.JID", "TLSPolicy": "Config", "Resolver": "Config",
-	"State": "Stream", "SessionKind": "Binder", "ReceiptState": "Receipt", "Binding": "Binder",
+	"State": "Stream", "SessionKind": "Binder", "Tracking": "Tracker", "TrackOptions": "Tracker", "Unacked": "Tracker", "ReceiptState": "Receipt", "Binding": "Binder",
 	"MessageFunc": "Example", "PresenceFunc": "Queue", "IQFunc": "Stream_HandleIQ", "IQHandler": "Stream_HandleIQ",
 	"Module": "ModuleBase", "Receiver": "ModuleBase", "FeatureProvider": "ModuleBase", "Delegates": "ModuleBase",
 	"Attempt": "ConnectError", "DisconnectedError": "Stream_Await", "PanicError": "Config", "SlowDelegateError": "Delegate", "SASLCondition": "AuthError",
