@@ -127,6 +127,9 @@ func (c *FaultConn) cut() {
 	c.Conn.Close()
 }
 
+// ending is set while a cut waits for the peer. It is called with mu held.
+func (c *FaultConn) ending() bool { return c.account.spent && c.account.faults.How != CutSilence }
+
 // failure is what a call must return, nil if it may go on. It is called with mu held; d is of the call's direction.
 func (c *FaultConn) failure(op string, d *faultDeadline) error {
 	var err error
@@ -207,7 +210,7 @@ func (c *FaultConn) Write(p []byte) (int, error) {
 
 func (c *FaultConn) writePart(p []byte) (int, error) {
 	c.mu.Lock()
-	for c.stalled && c.failure("write", &c.writeBy) == nil {
+	for (c.stalled || c.ending()) && c.failure("write", &c.writeBy) == nil {
 		c.changed.Wait()
 	}
 	if err := c.failure("write", &c.writeBy); err != nil {
