@@ -43,7 +43,8 @@ type Config struct {
 	// For anonymous logins a domain is enough.
 	JID JID
 	// Credentials prove who the account is: [Password], [PasswordFunc], [Anonymous] or [Mechanisms].
-	// If zero, Login fails with [ErrNoCredentials]; the Authenticate calls take their own.
+	// If zero, Login takes those of the last login that succeeded, and fails with [ErrNoCredentials] if there was none;
+	// the Authenticate calls take their own.
 	Credentials Credentials
 
 	// Host is the host name or IP address to connect to.
