@@ -20,6 +20,7 @@ import (
 //	C: <xml>        the client must send this next; it is compared as a tree, see below
 //	S: <xml>        the server sends this, byte for byte
 //	S!login [user]  the whole login, as a real server does it, up to the bound resource; {jid} becomes the full JID
+//	S!auth [user]   the login without the last step: up to the features after it; what follows is by hand, or S!login
 //	S!tls           the server's side of a TLS handshake
 //	S!raw "text"    sends a Go string literal: any bytes
 //	S!drip on|off   writes one byte at a time
@@ -168,7 +169,7 @@ func (p *Peer) Next() *etree.Element {
 	return e
 }
 
-// Play goes through a transcript, see [Script]; S!login, S!tls and C!rest have no place in it.
+// Play goes through a transcript, see [Script]; S!login, S!auth, S!tls and C!rest have no place in it.
 func (p *Peer) Play(transcript string) {
 	p.t.Helper()
 	p.must(p.peer.Play(transcript))

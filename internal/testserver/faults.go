@@ -95,5 +95,5 @@ func (s *Server) Drip(j jid.JID, on bool) error {
 
 // SendRaw queues bytes for the sessions of j as they are, well-formed or not.
 func (s *Server) SendRaw(j jid.JID, b []byte) error {
-	return s.each(j, func(r *Session) { r.sendRaw(b) })
+	return s.each(j, func(r *Session) { r.SendRaw(b) })
 }

@@ -149,7 +149,7 @@ func (p *Peer) Next() (*etree.Element, error) {
 	return e, err
 }
 
-// Play goes through a transcript, as [ParseScript] describes it; S!login and S!tls are not for it.
+// Play goes through a transcript, as [ParseScript] describes it; S!login, S!auth and S!tls are not for it.
 // Variables last as long as the Peer. It is for one goroutine at a time, as Inject, Expect and Next are.
 func (p *Peer) Play(transcript string) error {
 	sc, err := ParseScript(transcript)
@@ -157,7 +157,7 @@ func (p *Peer) Play(transcript string) error {
 		return err
 	}
 	for _, st := range sc.steps {
-		if st.verb == "S!login" || st.verb == "S!tls" || st.verb == "C!rest" {
+		if st.verb == "S!login" || st.verb == "S!auth" || st.verb == "S!tls" || st.verb == "C!rest" {
 			return fmt.Errorf("line %d: %s is for scripts of whole connections", st.line, st.verb)
 		}
 	}

@@ -105,6 +105,8 @@ func (p *player) step(st step) error {
 		}
 	case "S!login":
 		return p.login(s, st.arg)
+	case "S!auth":
+		return p.negotiated(s, st.arg, s.authenticate)
 	case "S!shut":
 		s.out.wait()
 		s.halfClose()
@@ -222,15 +224,22 @@ func declare(header string) string {
 
 // login lets the server do what it does with every client.
 func (p *player) login(s *Session, user string) error {
+	err := p.negotiated(s, user, s.negotiate)
+	if err == nil {
+		p.vars["jid"] = s.jid.String()
+	}
+	return err
+}
+
+func (p *player) negotiated(s *Session, user string, negotiate func() error) error {
 	s.raw.SetReadDeadline(time.Now().Add(p.timeout))
-	if err := s.negotiate(); err != nil {
+	if err := negotiate(); err != nil {
 		return fmt.Errorf("login: %s", describe(err))
 	}
 	s.raw.SetReadDeadline(time.Time{})
-	if user != "" && s.jid.Local() != user {
-		return fmt.Errorf("login: want the account %s, got %s", user, s.jid)
+	if user != "" && s.account.bare.Local() != user {
+		return fmt.Errorf("login: want the account %s, got %s", user, s.name)
 	}
-	p.vars["jid"] = s.jid.String()
 	return nil
 }
 

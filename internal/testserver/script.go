@@ -39,7 +39,7 @@ type step struct {
 
 // actions lists what may follow "C!" and "S!", and whether an argument must, may not, or may be there.
 var actions = map[string]string{
-	"S!login": "may", "S!tls": "no", "S!raw": "must", "S!drip": "must",
+	"S!login": "may", "S!auth": "may", "S!tls": "no", "S!raw": "must", "S!drip": "must",
 	"S!shut": "no", "S!close": "no", "S!reset": "no", "S!stall": "no", "S!wait": "must",
 	"C!any": "no", "C!rest": "no", "C!idle": "must", "C!eof": "no",
 }
@@ -49,6 +49,7 @@ var actions = map[string]string{
 //	C: <xml>        the client must send this next; it is compared as a tree, see below
 //	S: <xml>        the server sends this, byte for byte
 //	S!login [user]  the whole login, as a real server does it, up to the bound resource; {jid} becomes the full JID
+//	S!auth [user]   the login without the last step: up to the features after it; what follows is by hand, or S!login
 //	S!tls           the server's side of a TLS handshake
 //	S!raw "text"    sends a Go string literal: any bytes
 //	S!drip on|off   writes one byte at a time
