@@ -112,6 +112,24 @@ func TestBinder(t *testing.T) {
 			}
 		})
 	}
+	t.Run("resumed although nothing was held", func(t *testing.T) {
+		checkGoroutines(t)
+		srv := newServer(t, testserver.Options{})
+		var asked []string
+		s := newStream(t, configFor(srv, "alice"), xmpp.Delegate{Bind: binder{"one", &asked, func(ctx context.Context, b *xmpp.Binding) (xmpp.SessionKind, xmpp.JID, error) {
+			jid, err := b.Ordinary(ctx)
+			return xmpp.SessionResumed, jid, err
+		}}})
+		for range 3 {
+			if err := s.Login(within(t, 5*time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.SendIQ(within(t, 5*time.Second), inquiry(s.MyJID(), "x")); err == nil || errors.As(err, new(*xmpp.DisconnectedError)) {
+				t.Errorf("SendIQ returned %v", err)
+			}
+			s.Disconnect()
+		}
+	})
 	t.Run("the connection is lost meanwhile", func(t *testing.T) {
 		checkGoroutines(t)
 		srv := newServer(t, testserver.Options{})

@@ -81,7 +81,7 @@ func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session,
 	}
 	changed := jid != s.cfg.JID
 	s.serverJID, s.authed, s.held = jid, true, false
-	if kind == SessionNew && (s.hadSession || s.session.Load().ended()) {
+	if kind == SessionNew && s.hadSession || s.session.Load().ended() {
 		old = s.session.Swap(newSession())
 	}
 	s.hadSession, s.lastCreds = true, l.creds
