@@ -10,7 +10,8 @@
 //
 // A test of a module plays the server's part by hand: [Pair] gives a stream that is logged in and a [Peer] with
 // Expect, Inject and While. A test of the connection itself plays a whole conversation: [Script].
-// Faults come from the server ([Server.Kill], [Server.Freeze], …) or from the connection ([FaultConn]).
+// Faults come from the server ([Server.Kill], [Server.Freeze], and at each step of a login [Server.CutAt])
+// or from the connection, to a real server too ([FaultConn], and [FaultDialer] for one connection after another).
 // [CheckDelegate] finds callbacks that will never be called.
 //
 // The server belongs to the test that made it: it ends with the test, and it reports through it.
