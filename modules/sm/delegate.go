@@ -1,0 +1,89 @@
+package sm
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/go-xmppframework/xmpp"
+)
+
+// Delegate listens to an [SM]: a struct of small interfaces, of which a listener sets those it implements.
+// Callbacks follow the delivery contract at [xmpp.Delegate].
+type Delegate struct {
+	Enable  EnableDelegate
+	Ack     AckDelegate
+	Resume  ResumeDelegate
+	End     EndDelegate
+	Storage StorageDelegate
+}
+
+// EnableDelegate hears of the beginning of stream management, once for each new session on a server that offers it.
+type EnableDelegate interface {
+	// StreamManagementWasEnabled is called when the server has agreed; [SM.CanResume] tells whether the session can be resumed.
+	StreamManagementWasEnabled(ctx context.Context, m *SM)
+	// StreamManagementWasNotEnabled is called when it has refused: the session goes on without.
+	// err matches the [stanza.Condition] that the server named.
+	StreamManagementWasNotEnabled(ctx context.Context, m *SM, err error)
+}
+
+// AckDelegate hears of acknowledgements.
+type AckDelegate interface {
+	// StreamManagementDidReceiveAck is called when the server has acknowledged stanzas, each once, in the order in which they were sent.
+	// Those that a resumption tells of are among them.
+	StreamManagementDidReceiveAck(ctx context.Context, m *SM, acked []xmpp.Unacked)
+}
+
+// ResumeDelegate hears of resumptions.
+type ResumeDelegate interface {
+	// StreamManagementDidResume is called when the session goes on on a new connection. acked are the stanzas that
+	// the server had handled before the connection was lost, without having said so; what it had not is sent again.
+	StreamManagementDidResume(ctx context.Context, m *SM, acked []xmpp.Unacked)
+	// StreamManagementDidNotResume is called when the server has refused to resume a session: a new one begins.
+	// err matches the [stanza.Condition] that the server named.
+	StreamManagementDidNotResume(ctx context.Context, m *SM, err error)
+}
+
+// EndDelegate hears of the end of sessions.
+type EndDelegate interface {
+	// StreamManagementDidEnd is called once for each session that had stream management, when it is over.
+	// unsettled are the stanzas that the server has not acknowledged and that are not sent again, in order.
+	// cause is nil when the application or the server ended it in the ordinary way.
+	StreamManagementDidEnd(ctx context.Context, m *SM, unsettled []xmpp.Unacked, cause error)
+}
+
+// StorageDelegate hears of a storage that fails.
+type StorageDelegate interface {
+	// StreamManagementDidFailToStore is called when Config.Storage has failed; the stream goes on.
+	// It is not called again before storing has succeeded.
+	StreamManagementDidFailToStore(ctx context.Context, m *SM, err *StorageError)
+}
+
+// check finds mistakes that can be found at registration.
+func (d *Delegate) check() {
+	rv := reflect.ValueOf(d).Elem()
+	found := false
+	for i := range rv.NumField() {
+		f := rv.Field(i)
+		if f.IsNil() {
+			continue
+		}
+		found = true
+		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
+			panic(fmt.Sprintf("sm: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
+		}
+	}
+	if !found {
+		panic("sm: AddDelegate: no family is set")
+	}
+}
+
+// notify posts an event to the listeners for which pick does not return nil.
+func notify[F comparable](m *SM, s *xmpp.Stream, pick func(Delegate) F, call func(context.Context, F)) {
+	var none F
+	m.delegates.Notify(s, func(ctx context.Context, d Delegate) {
+		if f := pick(d); f != none {
+			call(ctx, f)
+		}
+	})
+}

@@ -1,0 +1,6 @@
+package sm
+
+type journal struct {
+	m       *SM
+	storage Storage
+}

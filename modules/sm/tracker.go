@@ -1,0 +1,3 @@
+package sm
+
+type tracker struct{}
