@@ -5,7 +5,8 @@
 //	romeo := srv.Client(t, "romeo", xmpp.Delegate{Message: …})
 //	err := juliet.Send(ctx, stanza.NewMessage(stanza.Chat, srv.JID("romeo"), "Art thou not Romeo?"))
 //
-// The server has accounts, rosters, subscriptions and an offline store, and secures and authenticates its streams.
+// The server has accounts, rosters, subscriptions and an offline store, secures and authenticates its streams,
+// and resumes their sessions ([StreamManagement]).
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //
 // A test of a module plays the server's part by hand: [Pair] gives a stream that is logged in and a [Peer] with

@@ -190,7 +190,7 @@ func (s *Server) AddContact(user string, c Contact) {
 // Offline returns how many messages are stored for an account.
 func (s *Server) Offline(user string) int { return s.srv.Offline(user) }
 
-// Sessions returns the full addresses that are bound for an account, in no order.
+// Sessions returns the full addresses that are bound for an account, in no order; those of sessions that are held are among them.
 func (s *Server) Sessions(user string) []xmpp.JID {
 	s.t.Helper()
 	var out []xmpp.JID
@@ -211,7 +211,7 @@ func (s *Server) Deliver(xml string) {
 // It may answer with [Server.Deliver]. It runs on the goroutine that reads from the sender.
 func (s *Server) HandleDomain(domain string, f func(e *etree.Element)) { s.srv.HandleDomain(domain, f) }
 
-// SendRaw sends bytes to the sessions of j as they are, well-formed or not.
+// SendRaw sends bytes to the sessions of j as they are, well-formed or not. Stream management counts the complete stanzas among them.
 func (s *Server) SendRaw(j xmpp.JID, b []byte) {
 	s.t.Helper()
 	s.check(s.srv.SendRaw(j, b))
