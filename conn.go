@@ -222,14 +222,18 @@ func (c *conn) fail(condition string, err error) {
 // failLocal is fail for the error of a Tracker.
 func (c *conn) failLocal(err error) {
 	if se := (*StreamError)(nil); errors.As(err, &se) && se.Local {
-		c.failWith(se)
-		return
+		c.sendError(se)
 	}
 	c.end(err)
 }
 
-// failWith sends a stream error, RFC 6120 section 4.9.
 func (c *conn) failWith(se *StreamError) {
+	c.sendError(se)
+	c.end(se)
+}
+
+// sendError sends a stream error and the closing tag, RFC 6120 section 4.9.
+func (c *conn) sendError(se *StreamError) {
 	b := []byte("<stream:error><" + se.Condition + " xmlns='" + stanza.NSStreamErrors + "'/>")
 	if se.Element != nil {
 		if with, err := xmlstream.AppendStandalone(b, se.Element); err == nil {
@@ -240,7 +244,6 @@ func (c *conn) failWith(se *StreamError) {
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	_ = c.w.idle(ctx)
-	c.end(se)
 }
 
 // closeTracked writes what the tracker has to say at the end, and waits for what is not acknowledged, for half of the time that is left.

@@ -223,7 +223,11 @@ func (s *Stream) handle(c *conn, t *Tracking, el *etree.Element, size int) bool 
 			s.handleStanza(st)
 			return true
 		}
-		if after := t.tracker.Received(st); after != nil {
+		after, drop := t.tracker.Received(st)
+		if drop {
+			return true
+		}
+		if after != nil {
 			f := &following{after: after}
 			f.n.Add(1) // until everything is posted
 			defer f.done()

@@ -23,7 +23,7 @@ func (t *account) Bind(ctx context.Context, b *xmpp.Binding) (xmpp.SessionKind, 
 
 func (t *account) Sent(xmpp.Unacked) *etree.Element                    { t.sent++; return nil }
 func (t *account) Flushing()                                           {}
-func (t *account) Received(stanza.Stanza) func()                       { return nil }
+func (t *account) Received(stanza.Stanza) (func(), bool)               { return nil, false }
 func (t *account) Posted(stanza.Stanza)                                {}
 func (t *account) ReceiveElement(*etree.Element) (taken bool, _ error) { return false, nil }
 func (t *account) Resumed() *etree.Element                             { return nil }

@@ -143,7 +143,7 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, 
 		return c, old, kind, err
 	}
 	told()
-	c.end(err)
+	c.failLocal(err)
 	<-c.readDone
 	return c, old, kind, err
 }

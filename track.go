@@ -26,9 +26,10 @@ type Tracker interface {
 
 	// Received is called on the reader for each received stanza, before interceptors and modules, also for one that is
 	// malformed or will be filtered. If after is not nil, it is called once, on any goroutine, when every callback about the stanza has returned.
-	Received(st stanza.Stanza) (after func())
+	// Returning drop keeps the stanza from everybody, as a copy of what was received before the connection was lost.
+	Received(st stanza.Stanza) (after func(), drop bool)
 
-	// Posted is called on the reader when all callbacks about the stanza are in their queues.
+	// Posted is called on the reader when all callbacks about the stanza are in their queues; not for one that was dropped by Received.
 	Posted(st stanza.Stanza)
 
 	// ReceiveElement is given the received elements other than stanzas. Returning taken keeps them from others.
@@ -90,7 +91,8 @@ type Tracking struct {
 	cause  error          // of the loss
 	behind *etree.Element // to be written when all is written again
 
-	told uint64 // all before it were told to SentDelegates; of the flusher alone
+	told    atomic.Uint64                       // all before it were told to SentDelegates
+	orphans atomic.Pointer[map[uint64]*Receipt] // of stanzas that were being written when Stop was called, by number
 }
 
 // sent is an unacknowledged stanza.
@@ -108,7 +110,9 @@ func newTracking(s *Stream, t Tracker, o TrackOptions) *Tracking {
 	if o.LimitBytes <= 0 {
 		o.LimitBytes = 16 << 20
 	}
-	return &Tracking{s: s, tracker: t, opts: o, first: 1, next: 1, handed: 1, told: 1}
+	tr := &Tracking{s: s, tracker: t, opts: o, first: 1, next: 1, handed: 1}
+	tr.told.Store(1)
+	return tr
 }
 
 // Track follows the session that is being bound: every stanza that is sent on it is told to t, from its first.
@@ -128,7 +132,7 @@ func (b *Binding) Restore(t Tracker, o TrackOptions, jid JID, unacked []Unacked)
 		tr.list = append(tr.list, sent{st: u.Stanza, at: u.Time.UnixNano()})
 	}
 	tr.handed += uint64(len(unacked))
-	tr.told = tr.handed
+	tr.told.Store(tr.handed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held {
@@ -218,6 +222,62 @@ func (t *Tracking) Held() bool {
 
 // End gives up a session whose connection is lost. It does nothing while there is one, and when the session is over.
 func (t *Tracking) End(cause error) { t.s.endHeld(t, cause) }
+
+// Stop ends the tracking of a session that has a connection, because the server does not take part:
+// the session goes on as one that was never tracked, Send as well, and no method of the Tracker is called any more but those about
+// what is received. It does nothing when the session is over, or held.
+func (t *Tracking) Stop() {
+	out := &t.s.out
+	out.acquire()
+	defer out.release()
+	w := out.w
+	if t.over || t.lost || out.track != t || w == nil {
+		return
+	}
+	out.track = nil
+	told, orphans := t.told.Load(), make(map[uint64]*Receipt)
+	for i, e := range t.list {
+		switch number := t.first + uint64(i); {
+		case number < told && e.receipt != nil:
+			e.receipt.settle(ReceiptWritten, nil)
+		case number < told:
+		case number < t.handed:
+			orphans[number] = e.receipt
+		case number >= t.next: // not encoded yet
+			if _, err := w.encodeLocked(e.st.Element()); err == nil { // as it was the first time
+				w.batch = append(w.batch, outgoing{st: e.st, el: e.st.Element(), receipt: e.receipt})
+			}
+		}
+	}
+	for i := range w.batch {
+		if o := &w.batch[i]; o.number != 0 {
+			o.receipt, o.number = t.list[o.number-t.first].receipt, 0
+		}
+	}
+	t.orphans.Store(&orphans)
+	t.list, t.over, t.bytes = nil, true, 0
+	w.startLocked()
+	out.announceLocked()
+}
+
+// settles reports whether a batch that was written, or not, settles one of its tracked stanzas; else that is for the Tracking to do.
+func (t *Tracking) settles(o *outgoing, state ReceiptState) bool {
+	switch {
+	case o.number == 0:
+		return true
+	case t == nil:
+		return false
+	}
+	if orphans := t.orphans.Load(); orphans != nil {
+		o.receipt = (*orphans)[o.number]
+		return true
+	}
+	if state != ReceiptWritten || o.number < t.told.Load() { // or it is written again
+		return false
+	}
+	t.told.Store(o.number + 1)
+	return true
+}
 
 // behindLocked reports whether stanzas of an earlier connection are still to be written on this one.
 func (t *Tracking) behindLocked() bool { return t.next != t.first+uint64(len(t.list)) }

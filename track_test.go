@@ -64,11 +64,11 @@ func (l *ledger) Sent(u xmpp.Unacked) *etree.Element {
 
 func (l *ledger) Flushing() {}
 
-func (l *ledger) Received(st stanza.Stanza) func() {
-	if l.after != nil {
-		return l.after(st)
+func (l *ledger) Received(st stanza.Stanza) (after func(), drop bool) {
+	if drop = bodyOf(st) == "dropped"; l.after != nil && !drop {
+		after = l.after(st)
 	}
-	return nil
+	return after, drop
 }
 
 func (l *ledger) Posted(st stanza.Stanza) {
@@ -488,7 +488,7 @@ func TestTrackHandled(t *testing.T) {
 	if err := p.s.Inject(within(t, time.Second), stanza.NewMessage(stanza.Chat, p.s.MyJID(), "injected")); err != nil {
 		t.Fatal(err)
 	}
-	for _, body := range []string{"filtered", "held"} {
+	for _, body := range []string{"dropped", "filtered", "held"} {
 		if err := p.s.Send(within(t, time.Second), stanza.NewMessage(stanza.Chat, p.s.MyJID(), body)); err != nil {
 			t.Fatal(err)
 		}
@@ -497,7 +497,7 @@ func TestTrackHandled(t *testing.T) {
 		"<iq type='get' id='q' from='bob@example.test/x'><nobody xmlns='x'/></iq>")); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"presence", "filtered", "malformed", "iq"} // the own presence comes back
+	want := []string{"presence", "filtered", "malformed", "iq"} // the own presence comes back; nothing waits for what is dropped
 	for range want {
 		got := soon(t, handled, time.Second, "a stanza")
 		i := slices.Index(want, got)
@@ -655,4 +655,37 @@ func TestPreferAddr(t *testing.T) {
 	if got := strings.Join(dialled, " "); got != "[2001:db8::1]:5223 dead.invalid:1 server.invalid:5222 server.invalid:5222" {
 		t.Errorf("dialled %s", got)
 	}
+}
+
+// A session whose tracking is stopped goes on as any other: what was being written is written, receipts end so, nothing is bounded.
+func TestTrackStop(t *testing.T) {
+	l := newLedger(xmpp.TrackOptions{Limit: 50})
+	p := newTracked(t, l)
+	one := p.send("1")
+	p.receives("1")
+	var receipts []*xmpp.Receipt
+	for i := range 40 {
+		receipts = append(receipts, p.send(fmt.Sprint(i)))
+	}
+	l.track().Stop()
+	for i := 40; i < 100; i++ {
+		receipts = append(receipts, p.send(fmt.Sprint(i)))
+	}
+	for i, r := range append(receipts, one) {
+		if state, err := r.Wait(within(t, time.Second)); state != xmpp.ReceiptWritten || err != nil {
+			t.Fatalf("receipt %d: %v, %v", i, state, err)
+		}
+	}
+	for i := range 100 {
+		p.receives(fmt.Sprint(i))
+	}
+	l.track().Stop()
+	if _, ok := l.track().Ack(1); ok || l.track().Len() != 0 {
+		t.Error("it still counts")
+	}
+	p.lose()
+	if err := p.s.Send(within(t, time.Second), stanza.NewMessage(stanza.Chat, bob, "x")); !errors.As(err, new(*xmpp.DisconnectedError)) {
+		t.Errorf("Send returned %v", err)
+	}
+	p.login(xmpp.SessionNew)
 }

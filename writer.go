@@ -506,11 +506,8 @@ func (r *Receipt) settle(st ReceiptState, err error) {
 // settle ends the receipts of a batch and tells the delegates. Tracked stanzas that were not written are for their Tracking to settle.
 func (s *Stream) settle(t *Tracking, batch []outgoing, state ReceiptState, err error) {
 	for _, o := range batch {
-		if o.number != 0 {
-			if state != ReceiptWritten || t == nil || o.number < t.told {
-				continue
-			}
-			t.told = o.number + 1
+		if !t.settles(&o, state) {
+			continue
 		}
 		if o.st != nil && state == ReceiptWritten {
 			s.stats.stanzasSent.Add(1)

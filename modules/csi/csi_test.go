@@ -172,7 +172,7 @@ func (r *resumer) Bind(ctx context.Context, b *xmpp.Binding) (kind xmpp.SessionK
 }
 func (r *resumer) Sent(xmpp.Unacked) *etree.Element                    { return nil }
 func (r *resumer) Flushing()                                           {}
-func (r *resumer) Received(stanza.Stanza) func()                       { return nil }
+func (r *resumer) Received(stanza.Stanza) (func(), bool)               { return nil, false }
 func (r *resumer) Posted(stanza.Stanza)                                {}
 func (r *resumer) ReceiveElement(*etree.Element) (taken bool, _ error) { return false, nil }
 func (r *resumer) Resumed() *etree.Element                             { return nil }
