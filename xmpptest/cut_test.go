@@ -245,6 +245,8 @@ func TestCutIsWhatWasAsked(t *testing.T) {
 		srv := xmpptest.NewServer(t, xmpptest.WithHandler(func(xmpp.JID, *etree.Element, func(string)) bool { handled++; return false }))
 		config := srv.Config("juliet")
 		config.JID = xmpp.MustParseJID("juliet@example.test/balcony")
+		dialer := &xmpptest.FaultDialer{Dial: config.Dial}
+		config.Dial = dialer.DialContext
 		stream := newStream(t, config)
 		srv.CutAt(xmpptest.StepBind, 1, xmpptest.CutSilence)
 		ended := make(chan error)
@@ -252,6 +254,12 @@ func TestCutIsWhatWasAsked(t *testing.T) {
 		synctest.Wait()
 		if got := srv.Sessions("juliet"); len(got) != 1 || got[0] != config.JID {
 			t.Errorf("sessions: %v", got)
+		}
+		read := dialer.Current().BytesRead()
+		srv.Deliver("<message to='juliet@example.test/balcony'><body>into the void</body></message>")
+		synctest.Wait()
+		if now := dialer.Current().BytesRead(); now != read {
+			t.Errorf("%d bytes came out of the silence", now-read)
 		}
 		stream.Disconnect()
 		if err := <-ended; !errors.Is(err, xmpp.ErrAborted) {
