@@ -75,9 +75,9 @@ type Library struct {
 // All lists the Go libraries, this one first.
 func All() []Library { return []Library{ours, mellium, gosrc, xmppo} }
 
-// ByName finds a library of All.
+// ByName finds a library of All, or Managed.
 func ByName(name string) (Library, error) {
-	for _, l := range All() {
+	for _, l := range append(All(), Managed) {
 		if l.Name == name {
 			return l, nil
 		}

@@ -5,16 +5,43 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-var ours = Library{Name: "ours", Module: "this library", Login: loginOurs}
+var ours = Library{Name: "ours", Module: "this library", Login: func(ctx context.Context, a Account, in *Inbox) (Client, error) {
+	return loginOurs(ctx, a, in)
+}}
+
+// Managed is this library with stream management, for servers that have it.
+var Managed = Library{Name: "ours, managed", Module: "this library", Remark: "with stream management",
+	Login: func(ctx context.Context, a Account, in *Inbox) (Client, error) {
+		m := sm.New(sm.Config{})
+		c, err := loginOurs(ctx, a, in, m)
+		if err == nil {
+			err = enabled(ctx, m)
+		}
+		return c, err
+	}}
+
+// enabled waits for the server's word.
+func enabled(ctx context.Context, m *sm.SM) error {
+	for !m.Enabled() {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("stream management: %w", ctx.Err())
+		}
+	}
+	return nil
+}
 
 type oursClient struct{ stream *xmpp.Stream }
 
-func loginOurs(ctx context.Context, a Account, in *Inbox) (Client, error) {
+func loginOurs(ctx context.Context, a Account, in *Inbox, modules ...xmpp.Module) (Client, error) {
 	pool, err := a.pool()
 	if err != nil {
 		return nil, err
@@ -38,6 +65,11 @@ func loginOurs(ctx context.Context, a Account, in *Inbox) (Client, error) {
 	s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) {
 		in.add(m.Body())
 	})})
+	for _, m := range modules {
+		if err := m.Activate(s); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.Login(ctx); err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}

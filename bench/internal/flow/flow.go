@@ -58,10 +58,10 @@ type contender struct {
 	share                int // it is measured with 1/share of the messages, to bound the time
 }
 
-// contenders lists the clients that this machine can run.
-func (b *Bench) contenders() []contender {
+// contenders lists the clients that this machine can run, and more, which are measured against servers that can do what they need.
+func (b *Bench) contenders(more ...clients.Library) []contender {
 	var list []contender
-	for _, l := range clients.All() {
+	for _, l := range append(clients.All(), more...) {
 		list = append(list, contender{l.Name, l.Module, l.Remark, 1})
 	}
 	if b.Tools.Strophe != "" {
@@ -75,8 +75,7 @@ func (b *Bench) contenders() []contender {
 
 // collect runs every client once a round and makes a table of the medians.
 // A client that fails is left out of the later rounds.
-func (b *Bench) collect(ctx context.Context, name string, n int, run func(ctx context.Context, c contender, n int, tag string) (sample, error)) Table {
-	list := b.contenders()
+func (b *Bench) collect(ctx context.Context, name string, n int, list []contender, run func(ctx context.Context, c contender, n int, tag string) (sample, error)) Table {
 	rates, outs, ins := make([][]float64, len(list)), make([][]float64, len(list)), make([][]float64, len(list))
 	failed := make([]string, len(list))
 	for round := range b.Rounds {

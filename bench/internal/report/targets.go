@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-xmppframework/xmpp/bench/internal/clients"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 )
 
@@ -66,6 +67,14 @@ func (r *Results) flowTargets() (list []Target) {
 		if ok && okGo {
 			list = append(list, Target{"messages a second, " + way, "3 × the fastest other Go library",
 				fmt.Sprintf("%.2f ×", ours.Rate/top), ours.Rate >= 3*top})
+		}
+	}
+	for _, server := range []string{"ejabberd", "prosody"} {
+		t, _ := r.table(server)
+		off, okOff := row(t, "ours")
+		if on, ok := row(t, clients.Managed.Name); ok && okOff {
+			list = append(list, Target{"messages a second through " + server + ", stream management on", "0.9 × those with it off",
+				fmt.Sprintf("%.2f ×", on.Rate/off.Rate), on.Rate >= 0.9*off.Rate})
 		}
 	}
 	t, _ := r.table("ejabberd")
