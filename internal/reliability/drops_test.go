@@ -1,0 +1,69 @@
+package reliability
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/sm"
+	"github.com/go-xmppframework/xmpp/xmpptest"
+)
+
+// TestRel_R07: 10,000 messages each way over a connection that is reset at 100 random bytes.
+// None is lost, none comes twice, all come in order, and each is acknowledged.
+func TestRel_R07(t *testing.T) {
+	const n, cuts = 10_000, 100
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		jid, password := srv.NewAccount(t)
+		dialer := &xmpptest.FaultDialer{Faults: xmpptest.RandomResets(7, 500, 60_000), Budget: cuts}
+		cfg := configOf(t, srv, jid, password)
+		cfg.Dial = dialer.DialContext
+		other, otherPassword := srv.NewAccount(t)
+		steady := newClient(t, configOf(t, srv, other, otherPassword), sm.Config{}).login(t)
+		shaken := newClient(t, cfg, sm.Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		for shaken.Login(ctx) != nil { // the first login may be cut, too
+			if ctx.Err() != nil {
+				t.Fatal("no login")
+			}
+		}
+		begin := time.Now()
+		send := func(from *client, to xmpp.JID) chan []*xmpp.Receipt {
+			done := make(chan []*xmpp.Receipt, 1)
+			go func() {
+				list := make([]*xmpp.Receipt, n)
+				for i := range list {
+					r, err := from.SendReceipt(ctx, numbered(to, i))
+					if err != nil {
+						t.Errorf("message %d of %s: %v", i, from.MyJID(), err)
+						break
+					}
+					list[i] = r
+				}
+				done <- list
+			}()
+			return done
+		}
+		out, in := send(shaken, steady.MyJID()), send(steady, shaken.MyJID())
+		receipts := [][]*xmpp.Receipt{<-out, <-in}
+		until(t, time.Minute, "all messages", func() bool { return steady.different() == n && shaken.different() == n })
+		for i, list := range receipts {
+			if states := tally(t, list, 20*time.Second); states[xmpp.ReceiptAcked] != n {
+				t.Errorf("direction %d: the receipts are %v", i, states)
+			}
+		}
+		for _, c := range []*client{shaken, steady} {
+			if lost, twice, disorder := c.check(n); lost+twice+disorder > 0 {
+				t.Errorf("%s: %d lost, %d twice, %d out of order", c.MyJID(), lost, twice, disorder)
+			}
+		}
+		resumed := shaken.sessions(xmpp.SessionResumed)
+		if dialer.Cuts() < cuts {
+			t.Errorf("only %d cuts", dialer.Cuts())
+		}
+		t.Logf("%d messages each way, %d cuts, %d connections, %d resumptions, %v", n, dialer.Cuts(), dialer.Dialled(), resumed, time.Since(begin).Round(time.Millisecond))
+	})
+}
