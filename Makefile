@@ -2,14 +2,16 @@
 # make bench   measures, side by side with other libraries, and writes docs/performance.md and its plot
 # make check   formatting, vet, staticcheck, go.mod
 # make fuzz    every fuzz target for FUZZTIME
+# make soak    messages over a connection that is reset every second, for SOAK on each of two servers
 # make servers installs the real servers only
 
 GO         ?= go
 FUZZTIME   ?= 5s
+SOAK       ?= 5m
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     = . bench
 
-.PHONY: test tools check servers unit fuzz examples bench-tools bench-test bench bench-quick
+.PHONY: test tools check servers unit fuzz soak examples bench-tools bench-test bench bench-quick
 
 test: tools check servers unit examples bench-test fuzz
 
@@ -40,6 +42,9 @@ bench-test:
 
 fuzz:
 	GO="$(GO)" FUZZTIME=$(FUZZTIME) sh .ci/fuzz
+
+soak: servers
+	XMPP_INTEGRATION=required XMPP_SOAK=$(SOAK) $(GO) test -v -count=1 -run Soak -timeout 0 ./internal/reliability
 
 # libstrophe, libexpat and slixmpp are measured too, where they are
 bench-tools:
