@@ -1,6 +1,216 @@
 package sm
 
-import "github.com/go-xmppframework/xmpp"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// maxWrong is how often a server may answer nonsense to a resumption of a session before the session is given up.
+const maxWrong = 2
 
 // Activate attaches the module to a stream. It takes part from the next login on.
-func (m *SM) Activate(s *xmpp.Stream) error { panic("not yet") }
+// A session that is under way when it is deactivated goes on as it is, and is not held when its connection is lost.
+func (m *SM) Activate(s *xmpp.Stream) error {
+	return m.Attach(s, m, func() error {
+		m.mu.Lock()
+		m.cur, m.prev, m.loaded, m.stored = nil, nil, false, nil
+		m.mu.Unlock()
+		m.journal.start(s.MyJID().Bare())
+		remove := s.AddDelegate(xmpp.Delegate{Name: "sm", Bind: binder{m}})
+		m.OnDeactivate(func() { _ = remove(xmpp.NoWait) })
+		if m.cfg.ResendOnNewSession {
+			m.OnDeactivate(s.AddInterceptor(xmpp.Interceptor{
+				Name: "sm",
+				WillSendMessage: func(_ context.Context, s *xmpp.Stream, msg *stanza.Message) *stanza.Message {
+					return addOriginID(s, msg)
+				},
+			}))
+		}
+		return nil
+	})
+}
+
+// binder resumes a session or begins one.
+type binder struct{ m *SM }
+
+func (b binder) WillBind(context.Context, *xmpp.Stream) xmpp.Binder { return b }
+
+func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, xmpp.JID, error) {
+	m, s := b.m, bg.Stream()
+	if err := m.load(ctx, bg); err != nil {
+		return xmpp.SessionNew, xmpp.JID{}, err
+	}
+	offered := stanza.Child(bg.Features(), "sm", NS) != nil
+	held := m.held(s)
+	if held != nil && offered {
+		jid, resumed, err := m.resume(ctx, bg, held)
+		if err != nil || resumed {
+			return xmpp.SessionResumed, jid, err
+		}
+	}
+	if !offered {
+		return xmpp.SessionNew, xmpp.JID{}, xmpp.ErrBindFallback
+	}
+	jid, err := bg.Ordinary(ctx)
+	if err != nil {
+		return xmpp.SessionNew, jid, err
+	}
+	enable := stanza.New("enable", NS)
+	if !m.cfg.NoResume {
+		enable.A("resume", "true")
+		if n := int64(m.cfg.Max / time.Second); n > 0 {
+			enable.A("max", strconv.FormatInt(n, 10))
+		}
+	}
+	if err := bg.Send(enable); err != nil {
+		return xmpp.SessionNew, jid, err
+	}
+	t := newTracker(m, s)
+	t.session.JID = jid
+	t.tracking = bg.Track(t, t.options())
+	m.mu.Lock()
+	m.prev, m.cur = held, t // prev is still the one if the new session never begins
+	m.mu.Unlock()
+	return xmpp.SessionNew, jid, nil
+}
+
+// held is the session that waits to be resumed, or to be replaced; nil if none does.
+func (m *SM) held(s *xmpp.Stream) *tracker {
+	m.mu.Lock()
+	candidates := []*tracker{m.cur, m.prev}
+	m.mu.Unlock()
+	for _, t := range candidates {
+		if t != nil && t.s == s && t.tracking.Held() {
+			return t
+		}
+	}
+	return nil
+}
+
+// resume asks the server to go on with a session, XEP-0198 section 5.
+// An error ends the login, and leaves the session for the next; resumed is false if the server refuses.
+func (m *SM) resume(ctx context.Context, bg *xmpp.Binding, t *tracker) (jid xmpp.JID, resumed bool, err error) {
+	t.mu.Lock()
+	t.suspended = false
+	t.holdLocked(loginTime)
+	if !t.resumable || m.cfg.NoResume {
+		t.mu.Unlock()
+		return jid, false, nil
+	}
+	h, id := t.in.repeatLocked(), t.session.ID
+	jid = t.session.JID
+	t.mu.Unlock()
+	if err := m.journal.flush(t); err != nil && m.cfg.StorageRequired { // h must not be ahead of what is stored
+		return jid, false, err
+	}
+	err = bg.Send(stanza.New("resume", NS).A("h", format(h)).A("previd", id))
+	if err != nil {
+		return jid, false, err
+	}
+	el, err := bg.Receive(ctx)
+	if err != nil {
+		return jid, false, err
+	}
+	switch {
+	case stanza.Is(el, "resumed", NS):
+		return jid, true, t.consider(t.resumedBy(el, id))
+	case stanza.Is(el, "failed", NS):
+		m.totals.refused.Add(1)
+		t.mu.Lock()
+		t.resumable = false
+		t.mu.Unlock()
+		if n, err := count(el); err == nil {
+			if acked, err := t.ack(n); err == nil { // else it knows of another session
+				t.notifyAcked(acked)
+			}
+		}
+		err := refusal(el)
+		notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidNotResume(ctx, m, err) })
+		return jid, false, nil
+	}
+	return jid, false, fmt.Errorf("%w: <%s/> in answer to <resume/>", xmpp.ErrUnexpectedElement, el.Tag)
+}
+
+// resumedBy looks at the server's consent.
+func (t *tracker) resumedBy(el *etree.Element, id string) error {
+	if previd, _ := stanza.Attr(el, "previd"); previd != id {
+		return broken("<resumed/> is about another session")
+	}
+	h, err := count(el)
+	if err != nil {
+		return malformed(err)
+	}
+	acked, err := t.ack(h)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.resumedAcked = acked
+	t.mu.Unlock()
+	return nil
+}
+
+// consider counts answers that make no sense: a server that gives nothing else must not keep the stream from a new session.
+func (t *tracker) consider(err error) error {
+	if errors.Is(err, ErrProtocol) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.wrong++; t.wrong >= maxWrong {
+			t.resumable = false
+		}
+	}
+	return err
+}
+
+// ReceiveSession tells of a resumption.
+func (m *SM) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
+	t := m.current()
+	m.mu.Lock()
+	if t != nil && kind == xmpp.SessionResumed {
+		m.cur = t
+	}
+	m.prev = nil
+	m.mu.Unlock()
+	if t == nil || kind != xmpp.SessionResumed {
+		return
+	}
+	t.mu.Lock()
+	acked := t.resumedAcked
+	t.resumedAcked = nil
+	t.mu.Unlock()
+	m.totals.resumed.Add(1)
+	t.notifyAcked(acked)
+	notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidResume(ctx, m, acked) })
+}
+
+// current is the session with stream management that there is, connected or held; nil if there is none.
+func (m *SM) current() *tracker {
+	if t := m.begun(); t != nil && t.is(enabled) {
+		return t
+	}
+	return nil
+}
+
+// begun is current, or a session that waits for the server's consent.
+func (m *SM) begun() *tracker {
+	m.mu.Lock()
+	cur, prev := m.cur, m.prev
+	m.mu.Unlock()
+	if prev != nil && prev.is(enabled) && !cur.is(enabled) {
+		return prev
+	}
+	return cur
+}
+
+func (t *tracker) is(p phase) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.phase == p
+}

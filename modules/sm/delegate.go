@@ -87,3 +87,9 @@ func notify[F comparable](m *SM, s *xmpp.Stream, pick func(Delegate) F, call fun
 		}
 	})
 }
+
+func (d Delegate) enable() EnableDelegate   { return d.Enable }
+func (d Delegate) ack() AckDelegate         { return d.Ack }
+func (d Delegate) resume() ResumeDelegate   { return d.Resume }
+func (d Delegate) end() EndDelegate         { return d.End }
+func (d Delegate) storage() StorageDelegate { return d.Storage }

@@ -130,16 +130,22 @@ type SM struct {
 	cfg       Config
 	journal   journal
 
+	totals totals
+
+	// For tests: where counting begins, and what the clock says.
+	base, inBase uint32
+	wall         func(now time.Time) time.Time
+
 	mu     sync.Mutex
 	cur    *tracker // of the session that there is, or is being bound; nil if there was none
-	prev   *tracker // that of the one before, until it is over
+	prev   *tracker // of the session that waits while cur is being bound
 	loaded bool     // the storage was looked at
-	total  Stats
+	stored *State   // what was in it, until it is needed
 }
 
 // New makes a module that is not active yet.
 func New(cfg Config) *SM {
-	m := &SM{cfg: cfg.withDefaults()}
+	m := &SM{cfg: cfg.withDefaults(), wall: func(now time.Time) time.Time { return now.Round(0) }}
 	m.journal.m, m.journal.storage = m, cfg.Storage
 	return m
 }

@@ -1,12 +1,15 @@
 package sm
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Stats are the counters of an [SM], over all its sessions.
 type Stats struct {
-	Sent     uint64 // stanzas, each once however often it was written
+	Sent     uint64 // stanzas, each once however often it was written; one that moves to a new session counts again
 	Acked    uint64 // of them, by the server
-	Received uint64 // stanzas from the server, without those that came again after a resumption and were dropped
+	Received uint64 // stanzas from the server, without those that came again after a resumption
 	Handled  uint64 // of them, as the server is told
 	Unacked  int    // sent in the session that there is, and not acknowledged
 
@@ -16,8 +19,25 @@ type Stats struct {
 	Resent   int // messages that were moved to a new session
 }
 
+type totals struct {
+	sent, acked, received, handled     atomic.Uint64
+	sessions, resumed, refused, resent atomic.Int64
+}
+
 // Stats reads the counters.
-func (m *SM) Stats() Stats { panic("not yet") }
+func (m *SM) Stats() Stats {
+	c := &m.totals
+	st := Stats{
+		Acked: c.acked.Load(), Sent: c.sent.Load(), Handled: c.handled.Load(), Received: c.received.Load(),
+		Sessions: int(c.sessions.Load()), Resumed: int(c.resumed.Load()), Refused: int(c.refused.Load()), Resent: int(c.resent.Load()),
+	}
+	if t := m.current(); t != nil {
+		t.mu.Lock()
+		st.Unacked = int(t.sent - t.acked)
+		t.mu.Unlock()
+	}
+	return st
+}
 
 // Counts are those of the session that there is, as they go over the wire: modulo 2^32.
 type Counts struct {
@@ -27,31 +47,152 @@ type Counts struct {
 }
 
 // Counts returns the counts of the session. They are zero without one.
-func (m *SM) Counts() Counts { panic("not yet") }
+func (m *SM) Counts() Counts {
+	t := m.current()
+	if t == nil {
+		return Counts{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Counts{Sent: t.sentLocked(), Acked: t.ackedLocked(), Handled: t.in.countLocked()}
+}
 
 // Enabled reports whether there is a session with stream management, connected or held.
-func (m *SM) Enabled() bool { panic("not yet") }
+func (m *SM) Enabled() bool { return m.current() != nil }
 
 // CanResume reports whether the session that there is, connected or held, can be resumed as far as this side knows.
-func (m *SM) CanResume() bool { panic("not yet") }
+func (m *SM) CanResume() bool {
+	t := m.current()
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.resumable
+}
 
-// RequestAck asks the server for an acknowledgement, without waiting for it. It returns [ErrNotEnabled] where nobody can be asked.
-func (m *SM) RequestAck() error { panic("not yet") }
+// connected is the session if it is connected.
+func (m *SM) connected() (*tracker, error) {
+	t := m.current()
+	if t == nil {
+		return nil, ErrNotEnabled
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.live {
+		return nil, ErrNotEnabled
+	}
+	return t, nil
+}
+
+// RequestAck asks the server for an acknowledgement, without waiting for it. If the answer is silence, the connection ends after Config.AckTimeout.
+// It returns [ErrNotEnabled] where nobody can be asked.
+func (m *SM) RequestAck() error {
+	t, err := m.connected()
+	if err == nil {
+		t.ask()
+	}
+	return err
+}
 
 // SendAck tells the server how much was handled, without being asked. It returns [ErrNotEnabled] where nobody can be told.
-func (m *SM) SendAck() error { panic("not yet") }
+func (m *SM) SendAck() error {
+	t, err := m.connected()
+	if err == nil {
+		t.writeAck()
+	}
+	return err
+}
 
 // WaitAcked asks for an acknowledgement and waits until everything is acknowledged that was sent before the call, over resumptions.
 // It returns [ErrNotEnabled] without a session with stream management; else what [xmpp.Stream.Await] returns.
-func (m *SM) WaitAcked(ctx context.Context) error { panic("not yet") }
+func (m *SM) WaitAcked(ctx context.Context) error {
+	t := m.begun()
+	if t == nil {
+		return ErrNotEnabled
+	}
+	t.mu.Lock()
+	switch {
+	case t.phase == refused || t.phase == over:
+		t.mu.Unlock()
+		return ErrNotEnabled
+	case t.acked >= t.sent:
+		t.mu.Unlock()
+		return nil
+	}
+	w := waiter{upTo: t.sent, done: make(chan struct{})}
+	t.waiters = append(t.waiters, w)
+	t.mu.Unlock()
+	defer t.forget(w)
+	t.ask()
+	if err := t.s.Await(ctx, w.done); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.acked < w.upTo {
+		return ErrNotEnabled
+	}
+	return nil
+}
 
 // Load reads Config.Storage now. Otherwise the first login does: too late to connect to where the server wants
 // the session to be resumed, which is all that a call before it changes.
-func (m *SM) Load(ctx context.Context) error { panic("not yet") }
+func (m *SM) Load(ctx context.Context) error {
+	s, err := m.Active()
+	if err != nil {
+		return err
+	}
+	st, err := m.journal.load(ctx)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	fresh := !m.loaded
+	if fresh {
+		m.stored, m.loaded = st, true
+	}
+	m.mu.Unlock()
+	if fresh && st != nil && st.ID != "" {
+		prefer(s, st.Location)
+	}
+	return nil
+}
 
 // Suspend leaves the connection behind so that the session can be resumed later: by the next login of this stream, or, with Config.Storage, by another process.
 // It stores the state, and ends the connection without telling the server, as if it were lost, with [ErrSuspended].
 // Whoever connects again by itself is to be stopped before. A Close after it leaves what is stored.
 // It returns [ErrNotEnabled] if the session cannot be resumed, a [*StorageError] if the state cannot be stored, and nothing has happened;
 // or the error of ctx.
-func (m *SM) Suspend(ctx context.Context) error { panic("not yet") }
+func (m *SM) Suspend(ctx context.Context) error {
+	t := m.current()
+	if t == nil {
+		return ErrNotEnabled
+	}
+	if err := m.journal.flush(t); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	if !t.resumable {
+		t.mu.Unlock()
+		return ErrNotEnabled
+	}
+	t.suspended = true
+	var lost chan struct{}
+	if t.live {
+		if t.lost == nil {
+			t.lost = make(chan struct{})
+		}
+		lost = t.lost
+	}
+	t.mu.Unlock()
+	if lost != nil {
+		t.s.Fail(ErrSuspended)
+		select {
+		case <-lost:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return m.journal.flush(t)
+}
