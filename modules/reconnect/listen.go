@@ -53,6 +53,7 @@ func (r *Reconnect) superviseLocked(s *xmpp.Stream) error {
 	switch {
 	case err == nil:
 		r.done = done // the one before, if any, was ended by a Disconnect
+		r.resetBackoffLocked()
 	case r.done != nil && errors.Is(err, xmpp.ErrInvalidState):
 		return nil
 	}

@@ -138,11 +138,8 @@ func (l *loop) endedLocked() bool { return l.stopped || l.r.sessions != l.sessio
 
 // deal makes attempts until there is a session, or the loop is stopped.
 func (l *loop) deal(o *outage) {
-	r, err := l.r, o.cause
-	var d Decision
-	if o.start {
-		d.Action = RetryNow
-	} else {
+	r, err, d := l.r, o.cause, Decision{Action: RetryNow}
+	if !o.start {
 		if d = l.decide(err, 0, o.secure); d.Action == GiveUp {
 			l.giveUp(err)
 			return
@@ -150,36 +147,36 @@ func (l *loop) deal(o *outage) {
 		r.notifyOutage(l.s, func(ctx context.Context, d OutageDelegate) { d.ReconnectDidDetectAccidentalDisconnect(ctx, r, o.cause) })
 	}
 	for n := 1; ; n++ {
-		delay, ok := l.prepare(d)
-		if !ok {
+		if err = l.tryOnce(n, err, d); err == nil {
 			return
 		}
-		r.notifyAttempt(l.s, func(ctx context.Context, d AttemptDelegate) { d.ReconnectWillAttempt(ctx, r, n, delay) })
-		if !l.wait(delay) {
-			return
-		}
-		var again bool
-		if again, err = l.attempt(n, err, d.Addr); err == nil {
-			return
-		}
-		for again { // the attempt was not the module's own, or it was paused: that is no failure
-			if !l.wait(r.cfg.InitialDelay) {
-				return
-			}
-			if again, err = l.attempt(n, err, ""); err == nil {
-				return
-			}
-		}
-		r.notifyAttempt(l.s, func(ctx context.Context, d AttemptDelegate) { d.ReconnectDidFail(ctx, r, n, err) })
-		if r.cfg.MaxAttempts > 0 && n >= r.cfg.MaxAttempts {
-			l.giveUp(fmt.Errorf("%w: %w", ErrTooOften, err))
-			return
-		}
+		failure := err
+		r.notifyAttempt(l.s, func(ctx context.Context, d AttemptDelegate) { d.ReconnectDidFail(ctx, r, n, failure) })
 		if d = l.decide(err, n, false); d.Action == GiveUp {
 			l.giveUp(err)
 			return
 		}
+		if r.cfg.MaxAttempts > 0 && n >= r.cfg.MaxAttempts {
+			l.giveUp(fmt.Errorf("%w: %w", ErrTooOften, err))
+			return
+		}
 	}
+}
+
+// tryOnce waits and makes the n-th attempt. A nil error means that the loop has nothing to do any more.
+func (l *loop) tryOnce(n int, cause error, d Decision) error {
+	delay, ok := l.prepare(d)
+	if !ok {
+		return nil
+	}
+	l.r.notifyAttempt(l.s, func(ctx context.Context, d AttemptDelegate) { d.ReconnectWillAttempt(ctx, l.r, n, delay) })
+	for addr := d.Addr; l.wait(delay); addr, delay = "", l.r.cfg.InitialDelay {
+		again, err := l.attempt(n, cause, addr)
+		if !again {
+			return err
+		}
+	}
+	return nil
 }
 
 // giveUp ends the loop with the supervision.

@@ -167,7 +167,6 @@ func (r *Reconnect) Start() error {
 	if err := r.superviseLocked(s); err != nil {
 		return err
 	}
-	r.resetBackoffLocked()
 	r.startLocked(s, &outage{start: true})
 	return nil
 }
