@@ -46,6 +46,19 @@ func (b *Binding) Send(e stanza.Elementer) error {
 // Receive waits for the next element from the server.
 func (b *Binding) Receive(ctx context.Context) (*etree.Element, error) { return b.l.c.receive(ctx) }
 
+// maxUnread bounds what a server may send before it answers what is asked of it while binding.
+const maxUnread = 1024
+
+// Unread gives back a received element that is not for the Binder, such as a stanza that came early:
+// it is handled when the session begins, in order, before anything that comes later, and no Tracker is told of it.
+// It returns an error, which Bind should return, when there are too many.
+func (b *Binding) Unread(e *etree.Element) error {
+	if b.l.early = append(b.l.early, e); len(b.l.early) > maxUnread {
+		return fmt.Errorf("%w: more than %d before the session", ErrUnexpectedElement, maxUnread)
+	}
+	return nil
+}
+
 // Ordinary binds as the stream itself would, and sends the session request of RFC 3921 where the server demands it.
 func (b *Binding) Ordinary(ctx context.Context) (JID, error) {
 	jid, err := b.l.bindResource(ctx)

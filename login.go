@@ -163,11 +163,12 @@ type login struct {
 	creds     Credentials
 	step      string
 	mechanism string
-	binding   string    // the channel binding type in use
-	over      func()    // tells how the session before has ended; nil if it was over, or goes on
-	asked     bool      // the session request was sent
-	track     *Tracking // of the session that is being bound; nil if it is not tracked
-	refused   bool      // by the server, or before anything was sent: the connection is as it was
+	binding   string           // the channel binding type in use
+	early     []*etree.Element // what came before the session and is for it
+	over      func()           // tells how the session before has ended; nil if it was over, or goes on
+	asked     bool             // the session request was sent
+	track     *Tracking        // of the session that is being bound; nil if it is not tracked
+	refused   bool             // by the server, or before anything was sent: the connection is as it was
 }
 
 func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err error) {
@@ -196,6 +197,12 @@ func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err er
 	for _, m := range l.s.modules.all() { // nothing is read yet, so they are told before anything happens
 		if r, ok := m.(SessionReceiver); ok {
 			l.s.moduleSession(m, r, kind)
+		}
+	}
+	for _, el := range l.early {
+		l.s.receive <- struct{}{}
+		if !l.s.handle(l.c, nil, el, 0) {
+			return nil, kind, l.c.lostError()
 		}
 	}
 	l.c.features.pack()

@@ -113,6 +113,9 @@ func (s *Stream) attachLocked(l *login, kind SessionKind) error {
 		return l.c.lostError()
 	}
 	before := out.track
+	if l.track != nil && l.track.over { // stopped before it began
+		l.track = nil
+	}
 	switch {
 	case kind == SessionResumed && s.held:
 		if before.over {

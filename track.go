@@ -231,7 +231,11 @@ func (t *Tracking) Stop() {
 	out.acquire()
 	defer out.release()
 	w := out.w
-	if t.over || t.lost || out.track != t || w == nil {
+	if t.over || t.lost {
+		return
+	}
+	if out.track != t || w == nil { // the session has not begun
+		t.over = true
 		return
 	}
 	out.track = nil

@@ -78,7 +78,25 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	m.mu.Lock()
 	m.prev, m.cur = held, t // prev is still the one if the new session never begins
 	m.mu.Unlock()
-	return xmpp.SessionNew, jid, nil
+	return xmpp.SessionNew, jid, t.await(ctx, bg)
+}
+
+// await waits for the server's answer to <enable/>: whatever is sent on a session that cannot be resumed yet would be lost with its connection.
+func (t *tracker) await(ctx context.Context, bg *xmpp.Binding) error {
+	for {
+		el, err := bg.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if taken, err := t.ReceiveElement(el); taken && err == nil && t.is(asked) {
+			continue // an <r/> or <a/>, which means nothing yet
+		} else if taken || err != nil {
+			return err
+		}
+		if err := bg.Unread(el); err != nil {
+			return err
+		}
+	}
 }
 
 // held is the session that waits to be resumed, or to be replaced; nil if none does.
