@@ -5,11 +5,12 @@
 //	p := ping.New(ping.Config{})
 //	err := p.Activate(stream)
 //
-//	| package   | what it does                                   | specification |
-//	|-----------|------------------------------------------------|---------------|
-//	| csi       | tells the server whether somebody is looking   | XEP-0352      |
-//	| ping      | asks whether somebody is there, and answers so | XEP-0199      |
-//	| reconnect | logs in again when the connection is lost      | RFC 6120      |
+//	| package   | what it does                                    | specification |
+//	|-----------|-------------------------------------------------|---------------|
+//	| csi       | tells the server whether somebody is looking    | XEP-0352      |
+//	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
+//	| reconnect | logs in again when the connection is lost       | RFC 6120      |
+//	| sm        | keeps a session over the loss of its connection | XEP-0198      |
 //
 // A module in another repository can do all that these can: see CONTRIBUTING.md.
 //

@@ -33,6 +33,7 @@ var floors = []struct {
 var sideways = map[string][]string{
 	"internal/testserver":              {"internal/xmlstream"},
 	"internal/integration/cmd/servers": {"internal/integration"},
+	"modules/sm/smtest":                {"modules/sm"},
 }
 
 // dependencies are the modules that the core may need.

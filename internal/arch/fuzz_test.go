@@ -16,6 +16,7 @@ var fuzzTargets = map[string][]string{
 	"internal/transport": {"FuzzSRVOrder"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
+	"modules/sm":         {"FuzzSM"},
 	"sasl":               {"FuzzSCRAM"},
 	"stanza":             {"FuzzStanza", "FuzzTime"},
 }

@@ -49,6 +49,9 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	}
 	offered := stanza.Child(bg.Features(), "sm", NS) != nil
 	held := m.held(s)
+	m.mu.Lock()
+	m.cur, m.prev = held, nil
+	m.mu.Unlock()
 	if held != nil && offered {
 		jid, resumed, err := m.resume(ctx, bg, held)
 		if err != nil || resumed {
@@ -187,44 +190,44 @@ func (t *tracker) consider(err error) error {
 	return err
 }
 
-// ReceiveSession tells of a resumption.
+// ReceiveSession begins a session, or goes on with one.
 func (m *SM) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
-	t := m.current()
 	m.mu.Lock()
-	if t != nil && kind == xmpp.SessionResumed {
-		m.cur = t
-	}
+	t := m.cur
 	m.prev = nil
 	m.mu.Unlock()
-	if t == nil || kind != xmpp.SessionResumed {
-		return
+	switch {
+	case t == nil:
+	case kind == xmpp.SessionNew:
+		t.begin()
+	default:
+		t.mu.Lock()
+		acked := t.resumedAcked
+		t.resumedAcked = nil
+		t.mu.Unlock()
+		m.totals.resumed.Add(1)
+		t.notifyAcked(acked)
+		notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidResume(ctx, m, acked) })
 	}
-	t.mu.Lock()
-	acked := t.resumedAcked
-	t.resumedAcked = nil
-	t.mu.Unlock()
-	m.totals.resumed.Add(1)
-	t.notifyAcked(acked)
-	notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidResume(ctx, m, acked) })
 }
 
 // current is the session with stream management that there is, connected or held; nil if there is none.
 func (m *SM) current() *tracker {
-	if t := m.begun(); t != nil && t.is(enabled) {
-		return t
+	m.mu.Lock()
+	cur, prev := m.cur, m.prev
+	m.mu.Unlock()
+	for _, t := range []*tracker{cur, prev} {
+		if t != nil && t.isOpen() {
+			return t
+		}
 	}
 	return nil
 }
 
-// begun is current, or a session that waits for the server's consent.
-func (m *SM) begun() *tracker {
-	m.mu.Lock()
-	cur, prev := m.cur, m.prev
-	m.mu.Unlock()
-	if prev != nil && prev.is(enabled) && !cur.is(enabled) {
-		return prev
-	}
-	return cur
+func (t *tracker) isOpen() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.phase == enabled && t.begun
 }
 
 func (t *tracker) is(p phase) bool {

@@ -27,7 +27,7 @@ var transient = map[string]bool{
 func (t *tracker) Lost(cause error) (hold bool) {
 	active := t.m.Stream() == t.s
 	t.mu.Lock()
-	t.live = false
+	t.live, t.ended = false, true
 	t.stopWatchLocked()
 	se := (*xmpp.StreamError)(nil)
 	switch isStreamError := errors.As(cause, &se); {
@@ -109,7 +109,7 @@ func (t *tracker) Over(unsettled []xmpp.Unacked, cause error) {
 	if !suspended {
 		t.m.journal.clear(t)
 	}
-	if was == enabled || was == asked && len(unsettled) > 0 {
+	if was == enabled {
 		notify(t.m, t.s, Delegate.end, func(ctx context.Context, d EndDelegate) { d.StreamManagementDidEnd(ctx, t.m, unsettled, cause) })
 	}
 }

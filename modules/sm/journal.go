@@ -134,7 +134,7 @@ func (t *tracker) news(appending bool) *news {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := &t.book
-	if t.phase == over || t.phase == refused {
+	if t.phase != enabled || !t.begun {
 		return nil
 	}
 	n := &news{sent: t.sent, acked: t.acked, handled: t.in.handled, ackedH: t.ackedLocked(), handledH: t.in.countLocked(), list: b.list}
@@ -150,9 +150,6 @@ func (t *tracker) news(appending bool) *news {
 	if n.whole || b.session {
 		session := t.session
 		n.session, b.session = &session, false
-	}
-	if n.whole && !b.begun && t.sent == 0 && t.phase == asked {
-		return nil // nothing yet
 	}
 	return n
 }
@@ -252,7 +249,7 @@ func (m *SM) load(ctx context.Context, bg *xmpp.Binding) error {
 // restored makes a tracker of a state.
 func restored(m *SM, s *xmpp.Stream, st *State) (*tracker, []xmpp.Unacked, error) {
 	t := newTracker(m, s)
-	t.session, t.phase, t.resumable = st.Session, enabled, st.ID != ""
+	t.session, t.phase, t.resumable, t.begun = st.Session, enabled, st.ID != "", true
 	t.base, t.in.base = st.Acked, st.Handled
 	for _, x := range st.Unacked {
 		parsed, err := stanza.Parse(x.XML)

@@ -107,16 +107,12 @@ func (m *SM) SendAck() error {
 // WaitAcked asks for an acknowledgement and waits until everything is acknowledged that was sent before the call, over resumptions.
 // It returns [ErrNotEnabled] without a session with stream management; else what [xmpp.Stream.Await] returns.
 func (m *SM) WaitAcked(ctx context.Context) error {
-	t := m.begun()
+	t := m.current()
 	if t == nil {
 		return ErrNotEnabled
 	}
 	t.mu.Lock()
-	switch {
-	case t.phase == refused || t.phase == over:
-		t.mu.Unlock()
-		return ErrNotEnabled
-	case t.acked >= t.sent:
+	if t.acked >= t.sent {
 		t.mu.Unlock()
 		return nil
 	}
@@ -125,15 +121,7 @@ func (m *SM) WaitAcked(ctx context.Context) error {
 	t.mu.Unlock()
 	defer t.forget(w)
 	t.ask()
-	if err := t.s.Await(ctx, w.done); err != nil {
-		return err
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.acked < w.upTo {
-		return ErrNotEnabled
-	}
-	return nil
+	return t.s.Await(ctx, w.done)
 }
 
 // Load reads Config.Storage now. Otherwise the first login does: too late to connect to where the server wants

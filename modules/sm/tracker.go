@@ -25,9 +25,12 @@ type tracker struct {
 	mu        sync.Mutex
 	session   Session
 	phase     phase
-	live      bool // enabled, and connected
+	begun     bool // the session, on this side
+	live      bool // enabled, begun, and connected
+	ended     bool // the first connection
 	resumable bool // as far as this side knows
-	wrong     int  // attempts at resuming that the server has answered with nonsense
+	refusal   error
+	wrong     int // attempts at resuming that the server has answered with nonsense
 	suspended bool
 	lost      chan struct{} // closed when the connection is lost; nil unless Suspend waits for it
 	hold      *time.Timer   // ends the session while it is held
@@ -84,6 +87,7 @@ func (t *tracker) Sent(u xmpp.Unacked) (behind *etree.Element) {
 	if t.phase == refused {
 		return nil
 	}
+	t.begun = true
 	t.sent++
 	t.m.totals.sent.Add(1)
 	if t.m.journal.storage != nil {
@@ -166,7 +170,8 @@ func (t *tracker) ReceiveElement(el *etree.Element) (taken bool, err error) {
 // ack takes in a count of the server's. It is called by one goroutine at a time: the one that reads, or binds.
 func (t *tracker) ack(h uint32) ([]xmpp.Unacked, error) {
 	t.mu.Lock()
-	n, sent := h-t.ackedLocked(), t.sentLocked()
+	before := t.ackedLocked()
+	n := h - before
 	ended := t.phase == over
 	t.mu.Unlock()
 	switch {
@@ -177,7 +182,12 @@ func (t *tracker) ack(h uint32) ([]xmpp.Unacked, error) {
 	}
 	acked, ok := t.tracking.Ack(n)
 	if !ok {
-		return nil, tooHigh(h, sent)
+		for _, u := range t.tracking.Unacked() {
+			if u.Written {
+				before++
+			}
+		}
+		return nil, tooHigh(h, before)
 	}
 	t.m.totals.acked.Add(uint64(n))
 	t.mu.Lock()
@@ -215,33 +225,42 @@ func (t *tracker) enable(el *etree.Element) error {
 		return broken("<enabled/> with resume and without an id")
 	}
 	t.mu.Lock()
-	t.phase, t.live = enabled, true
+	defer t.mu.Unlock()
+	t.phase = enabled
 	t.session.Max = seconds(el)
 	if t.resumable = resume && !t.cfg.NoResume; t.resumable {
 		t.session.ID = id
 		t.session.Location, _ = stanza.Attr(el, "location")
 	}
-	t.book.session = true
-	t.startWatchLocked()
-	t.mu.Unlock()
-	t.m.totals.sessions.Add(1)
-	t.m.journal.kick(t)
-	notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasEnabled(ctx, t.m) })
 	return nil
 }
 
-// refuse is its refusal: the session goes on without.
+// refuse is its refusal: the session will go on without.
 func (t *tracker) refuse(err error) {
 	t.mu.Lock()
-	t.phase = refused
-	for _, w := range t.waiters {
-		close(w.done)
-	}
-	t.waiters = nil
+	t.phase, t.refusal = refused, err
 	t.mu.Unlock()
 	t.tracking.Stop()
-	t.m.journal.clear(t)
-	notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, t.m, err) })
+}
+
+// begin is called when the session has begun, with or without.
+func (t *tracker) begin() {
+	t.mu.Lock()
+	phase, err := t.phase, t.refusal
+	if phase == enabled && !t.ended { // else it was lost already
+		t.live = true
+		t.startWatchLocked()
+	}
+	t.begun = true
+	t.mu.Unlock()
+	switch phase {
+	case enabled:
+		t.m.totals.sessions.Add(1)
+		t.m.journal.kick(t)
+		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasEnabled(ctx, t.m) })
+	case refused:
+		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, t.m, err) })
+	}
 }
 
 // Resumed makes the session live again.
