@@ -23,9 +23,7 @@ func (m monitor) ReconnectDidReconnect(_ context.Context, _ *reconnect.Reconnect
 	close(m.back)
 }
 
-func (monitor) ReconnectDidGiveUp(_ context.Context, _ *reconnect.Reconnect, err error) {
-	fmt.Println("given up:", err)
-}
+func (monitor) ReconnectDidGiveUp(context.Context, *reconnect.Reconnect, error) {} // Wait tells it, too
 
 // A program that stays connected, and ends when there is no point in trying any more.
 // The server runs inside the program; on a real one, Config needs JID and Credentials only.
@@ -57,7 +55,6 @@ func Example() {
 	// Output:
 	// the connection is lost
 	// there is a session again; a new one: true
-	// given up: xmpp: stream error by the server: policy-violation
 	// xmpp: stream error by the server: policy-violation
 	// <nil>
 }

@@ -2,6 +2,7 @@ package reconnect_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"testing"
@@ -27,9 +28,12 @@ func TestIntegrationKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close(context.Background()) })
-		// ejabberd's accounts are there a moment after the server: that login is refused once, which is not final here.
-		r := reconnect.New(reconnect.Config{InitialDelay: 100 * time.Millisecond, MaxDelay: time.Second, ResetAfter: -1, Policy: func(error, int) reconnect.Decision {
-			return reconnect.Decision{}
+		// A killed ejabberd may have forgotten the account; it is made again a moment after the server is back.
+		r := reconnect.New(reconnect.Config{InitialDelay: 100 * time.Millisecond, MaxDelay: time.Second, ResetAfter: -1, Policy: func(err error, _ int) reconnect.Decision {
+			if errors.Is(err, xmpp.NotAuthorized) {
+				return reconnect.Decision{}
+			}
+			return reconnect.PolicyFor(err)
 		}})
 		lost, back := make(chan time.Time, 10), make(chan xmpp.SessionKind, 10)
 		r.AddDelegate(reconnect.Delegate{Outage: outages{lost, back}}, nil)

@@ -170,7 +170,7 @@ func (l *loop) tryOnce(n int, cause error, d Decision) error {
 		return nil
 	}
 	l.r.notifyAttempt(l.s, func(ctx context.Context, d AttemptDelegate) { d.ReconnectWillAttempt(ctx, l.r, n, delay) })
-	for addr := d.Addr; l.wait(delay); addr, delay = "", l.r.cfg.InitialDelay {
+	for addr, left := d.Addr, delay; l.wait(left); addr, left = "", l.r.cfg.InitialDelay {
 		again, err := l.attempt(n, cause, addr)
 		if !again {
 			return err
