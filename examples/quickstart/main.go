@@ -6,33 +6,22 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/x509"
-	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
-	"os/exec"
 	"os/signal"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/examples/internal/account"
 	"github.com/go-xmppframework/xmpp/modules/ping"
 	"github.com/go-xmppframework/xmpp/stanza"
-	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
 func main() {
-	account := flag.String("jid", "", "account on a real `server`, as user@domain; if empty, a server inside this program is used")
-	host := flag.String("host", "", "`host[:port]` to connect to, where DNS does not tell")
-	direct := flag.Bool("direct-tls", false, "with -host: start TLS with the first byte")
-	ca := flag.String("ca", "", "`file` with the certificate authority to trust, in PEM, instead of the system's")
-	plain := flag.Bool("plain", false, "allow the PLAIN mechanism, over TLS")
+	var acct account.Flags
+	acct.Register(flag.CommandLine)
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fail(fmt.Errorf("unexpected argument %q: the account goes into -jid", flag.Arg(0)))
@@ -43,82 +32,19 @@ func main() {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 
-	var first, second xmpp.Config
-	if *account == "" {
-		srv := xmpptest.StartServer()
+	first, second, srv, err := acct.Two()
+	if err != nil {
+		fail(err)
+	}
+	if srv != nil {
 		defer srv.Close()
-		first, second = srv.Config("juliet"), srv.Config("romeo")
-		// Over a real connection, as to any server.
-		for _, cfg := range []*xmpp.Config{&first, &second} {
-			ap := netip.MustParseAddrPort(srv.Addr())
-			cfg.Dial, cfg.Host, cfg.Port = nil, ap.Addr().String(), int(ap.Port())
-		}
 		fmt.Printf("A server for %s runs inside this program, at %s. Try a real one with -jid user@domain.\n\n", srv.Domain(), srv.Addr())
 	} else {
-		cfg, err := realConfig(*account, *host, *ca)
-		if err != nil {
-			fail(err)
-		}
-		cfg.DirectTLS, cfg.AllowPlain = *direct, *plain
-		fmt.Printf("Logging in to %s twice, as two resources of one account.\n\n", cfg.JID.Domain())
-		first, second = cfg, cfg
+		fmt.Printf("Logging in to %s twice, as two resources of one account.\n\n", first.JID.Domain())
 	}
 	if err := run(ctx, first, second); err != nil {
 		fail(err)
 	}
-}
-
-// realConfig is for an account on a server out there.
-func realConfig(account, host, ca string) (cfg xmpp.Config, err error) {
-	if cfg.JID, err = xmpp.ParseJID(account); err != nil {
-		return cfg, err
-	}
-	if cfg.Host = host; strings.Contains(host, ":") {
-		h, p, err := net.SplitHostPort(host)
-		if err != nil {
-			return cfg, fmt.Errorf("-host: %w", err)
-		}
-		cfg.Host = h
-		if cfg.Port, err = strconv.Atoi(p); err != nil {
-			return cfg, fmt.Errorf("-host: port %q is no number", p)
-		}
-	}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return cfg, err
-		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return cfg, errors.New("-ca: no certificate in " + ca)
-		}
-	}
-	password := os.Getenv("XMPP_PASSWORD")
-	if password == "" {
-		if password, err = ask("Password for " + cfg.JID.String() + ": "); err != nil {
-			return cfg, fmt.Errorf("no password (XMPP_PASSWORD may hold it): %w", err)
-		}
-	}
-	cfg.Credentials = xmpp.Password(password)
-	return cfg, nil
-}
-
-// ask reads a line from the terminal without showing it, where the terminal can do that.
-func ask(prompt string) (string, error) {
-	fmt.Print(prompt)
-	stty := func(arg string) {
-		c := exec.Command("stty", arg)
-		c.Stdin = os.Stdin
-		_ = c.Run()
-	}
-	stty("-echo")
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	stty("echo")
-	fmt.Println()
-	if line = strings.TrimRight(line, "\r\n"); line == "" && err == nil {
-		err = errors.New("no password given")
-	}
-	return line, err
 }
 
 // client is a logged-in stream and what it has received.
