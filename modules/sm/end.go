@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/sid"
 )
 
 const (
@@ -114,10 +115,7 @@ func (t *tracker) Over(unsettled []xmpp.Unacked, cause error) {
 	}
 }
 
-const (
-	nsDelay  = "urn:xmpp:delay"
-	nsOrigin = "urn:xmpp:sid:0"
-)
+const nsDelay = "urn:xmpp:delay"
 
 // resend chooses what goes over to a new session: messages, with the time when they were sent first.
 func (t *tracker) resend(u xmpp.Unacked) stanza.Stanza {
@@ -136,13 +134,13 @@ func (t *tracker) resend(u xmpp.Unacked) stanza.Stanza {
 
 // addOriginID gives messages with a body an id that stays theirs, XEP-0359.
 func addOriginID(s *xmpp.Stream, m *stanza.Message) *stanza.Message {
-	if m.IsError() || !m.HasBody() || m.Child("origin-id", nsOrigin) != nil {
+	if m.IsError() || !m.HasBody() || sid.OriginID(m) != "" {
 		return m
 	}
 	m = m.Copy()
 	if m.ID() == "" {
 		m.SetID(s.GenerateUUID())
 	}
-	m.Add(stanza.New("origin-id", nsOrigin).A("id", m.ID()))
+	sid.SetOriginID(m, m.ID())
 	return m
 }
