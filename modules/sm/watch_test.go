@@ -122,6 +122,7 @@ func (c slowConn) Write(b []byte) (int, error) {
 func TestSlowLine(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *xmpptest.Server) {
 		cfg := srv.Config("juliet")
+		srv.Config("romeo") // who is not there, so that nothing comes back
 		dial := cfg.Dial
 		cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
