@@ -43,8 +43,8 @@ func (l *loop) attempt(n int, cause error, addr string) (again bool, err error) 
 			}
 		}).Stop()
 	}
-	err = s.Login(ctx)
-	return l.settle(err)
+	s.Logger().Debug("reconnect: attempt", "n", n, "addr", addr)
+	return l.settle(s.Login(ctx))
 }
 
 // settle finds out what the end of an attempt means.

@@ -1,6 +1,10 @@
 package reconnect
 
-import "time"
+import (
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+)
 
 // SetWall replaces the clock on the wall. It is called before the module is activated.
 func (r *Reconnect) SetWall(now func() time.Time) { r.wall = now }
@@ -13,3 +17,6 @@ func Waits(initial, maximum time.Duration, random func() float64) func() time.Du
 
 // Redirect is the address of a see-other-host.
 var Redirect = redirect
+
+// Queue is where the module hears of the stream.
+func (r *Reconnect) Queue() *xmpp.Queue { return r.queue }

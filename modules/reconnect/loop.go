@@ -187,6 +187,7 @@ func (l *loop) giveUp(err error) {
 	if l.endedLocked() {
 		return
 	}
+	l.s.Logger().Debug("reconnect: given up")
 	r.notifyOutage(l.s, func(ctx context.Context, d OutageDelegate) { d.ReconnectDidGiveUp(ctx, r, err) })
 	done := r.done
 	r.done = nil

@@ -119,7 +119,8 @@ var saslPolicy = map[xmpp.SASLCondition]Action{
 //	| the server did what has no place in the protocol, or lacks what is needed          | RetryLater             |
 //
 // A wrong certificate is not final because it is what a captive portal shows, until somebody has logged in there: nothing is sent over such
-// a connection. Where several servers of a domain were tried, the mildest counts: GiveUp only if all say so.
+// a connection. What ends the attempts for good a server may have to say before TLS, as host-unknown, and so may anybody on the path;
+// Config.Policy can be more patient. Where several servers of a domain were tried, the mildest counts: GiveUp only if all say so.
 func PolicyFor(err error) Decision {
 	if ce := (*xmpp.ConnectError)(nil); errors.As(err, &ce) {
 		return policyForAll(ce.Attempts)
