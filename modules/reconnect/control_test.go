@@ -252,3 +252,40 @@ func TestTimeouts(t *testing.T) {
 		})
 	}
 }
+
+// TestActivateLate: on a stream that is logged in the module is armed at once, and Deactivate lets go of it, also in the middle of an outage.
+func TestActivateLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := login(t, reconnect.Config{})
+		g.r.Deactivate()
+		if g.r.IsArmed() {
+			t.Error("armed and not active")
+		}
+		if err := g.r.Activate(g.s); err != nil {
+			t.Fatal(err)
+		}
+		if !g.r.IsArmed() {
+			t.Error("active and not armed")
+		}
+		g.lose()
+		time.Sleep(2 * time.Second)
+		g.up(t)
+		g.srv.Refuse(true)
+		g.lose()
+		time.Sleep(time.Minute)
+		if !g.r.IsReconnecting() {
+			t.Error("not reconnecting")
+		}
+		g.r.Deactivate()
+		if err := g.ended(t); err == nil {
+			t.Error("Wait returned nil")
+		}
+		g.srv.Refuse(false)
+		g.down(t)
+		if err := g.s.Login(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		g.lose()
+		g.down(t)
+	})
+}

@@ -34,7 +34,7 @@ type AttemptDelegate interface {
 	// ReconnectWillAttempt is called when the n-th attempt of this outage is due after delay. A Poke makes it come earlier.
 	ReconnectWillAttempt(ctx context.Context, r *Reconnect, n int, delay time.Duration)
 	// ReconnectDidFail is called when the n-th attempt has failed: err is that of Stream.Login, or [ErrVetoed].
-	// ReconnectWillAttempt or ReconnectDidGiveUp follows.
+	// ReconnectWillAttempt or ReconnectDidGiveUp follows, unless the application ends the attempts.
 	ReconnectDidFail(ctx context.Context, r *Reconnect, n int, err error)
 }
 
