@@ -97,5 +97,8 @@ func location(v string) (addr string, port bool) {
 	if p == "" {
 		return net.JoinHostPort(host, "5222"), false
 	}
+	if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+		return "", false
+	}
 	return net.JoinHostPort(host, p), true
 }
