@@ -38,8 +38,10 @@ type Files struct {
 
 // fileInfo is kept instead of an open file.
 type fileInfo struct {
-	size  int64 // of all records
-	state int64 // of what a new file would have, about
+	size    int64 // of all records
+	state   int64 // of what a new file would have, about
+	acked   uint32
+	unacked int
 }
 
 // FileStorage keeps states in a folder, which is made when it is needed. Files are for the user alone, since they hold messages.
@@ -151,7 +153,7 @@ func (f *Files) write(account xmpp.JID, st *State) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	f.files[account] = &fileInfo{size: int64(len(line)), state: int64(len(line))}
+	f.files[account] = &fileInfo{size: int64(len(line)), state: int64(len(line)), acked: st.Acked, unacked: len(st.Unacked)}
 	return f.syncDir()
 }
 
@@ -195,8 +197,12 @@ func (f *Files) Append(_ context.Context, account xmpp.JID, c *Change) error {
 		if err := os.Truncate(f.path(account), good); err != nil {
 			return err
 		}
-		info = &fileInfo{size: good, state: good}
+		info = &fileInfo{size: good, state: good, acked: st.Acked, unacked: len(st.Unacked)}
 		f.files[account] = info
+	}
+	left, err := remaining(info.unacked+len(c.Sent), c.Acked-info.acked)
+	if err != nil {
+		return err
 	}
 	line, err := encode(&record{Change: c})
 	if err != nil {
@@ -206,6 +212,7 @@ func (f *Files) Append(_ context.Context, account xmpp.JID, c *Change) error {
 		delete(f.files, account) // part of it may be there
 		return err
 	}
+	info.acked, info.unacked = c.Acked, left
 	if info.size += int64(len(line)); info.size < compactBytes || info.size < 4*info.state {
 		return nil
 	}
@@ -221,7 +228,10 @@ func (f *Files) Clear(_ context.Context, account xmpp.JID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.files, account)
-	if err := os.Remove(f.path(account)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	switch err := os.Remove(f.path(account)); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
 		return err
 	}
 	return f.syncDir()

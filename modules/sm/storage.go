@@ -62,8 +62,8 @@ type Change struct {
 // Apply makes a change to the state. It returns an error, and changes nothing, if more is acknowledged than was sent.
 func (st *State) Apply(c *Change) error {
 	n := c.Acked - st.Acked
-	if uint64(n) > uint64(len(st.Unacked)+len(c.Sent)) {
-		return fmt.Errorf("sm: %d stanzas acknowledged of %d", n, len(st.Unacked)+len(c.Sent))
+	if _, err := remaining(len(st.Unacked)+len(c.Sent), n); err != nil {
+		return err
 	}
 	if c.Session != nil {
 		st.Session = *c.Session
@@ -74,6 +74,14 @@ func (st *State) Apply(c *Change) error {
 	}
 	st.Handled, st.Acked, st.Updated = c.Handled, c.Acked, c.Updated
 	return nil
+}
+
+// remaining is what is left of unacknowledged stanzas.
+func remaining(unacked int, acked uint32) (int, error) {
+	if uint64(acked) > uint64(unacked) {
+		return 0, fmt.Errorf("sm: %d stanzas acknowledged of %d", acked, unacked)
+	}
+	return unacked - int(acked), nil
 }
 
 // Copy returns a state that shares nothing with st.
