@@ -19,7 +19,16 @@ import (
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
-func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childFolder); dir != "" {
+		if err := child(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(integration.Main(m))
+}
 
 // quiet asks for nothing by itself, so that a transcript holds what the test does.
 var quiet = sm.Config{RequestAfter: -1, RequestDelay: -1, Idle: -1, AckTimeout: -1}
