@@ -53,7 +53,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	fmt.Fprintf(out, "%d messages, %g a second. The sender's connection is cut %d times, at random bytes (-seed %d).\n\n", o.messages, o.rate, o.cuts, o.seed)
 	stop := s.show(out, o.terminal)
 	restarted := make(chan error, 1)
-	receipts, err := s.send(ctx, sender, to.JID, o, func() {
+	receipts, err := s.send(ctx, sender, receiver.MyJID(), o, func() {
 		go func() {
 			if o.restart {
 				restarted <- restart(ctx, srv, dialer, sender, receiver)
@@ -91,7 +91,7 @@ func (o *options) dialer() *xmpptest.FaultDialer {
 		return new(xmpptest.FaultDialer)
 	}
 	between := int64(o.messages) * messageBytes / int64(o.cuts)
-	return &xmpptest.FaultDialer{Faults: xmpptest.RandomResets(o.seed, 500, loginBytes+between*3/2), Budget: o.cuts}
+	return &xmpptest.FaultDialer{Faults: xmpptest.RandomResets(o.seed, 500, loginBytes+between*5/4), Budget: o.cuts}
 }
 
 // restart makes the server crash and start again. What it has acknowledged and not yet passed on a server forgets then, and no client

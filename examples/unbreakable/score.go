@@ -18,6 +18,7 @@ type score struct {
 	thread string          // of the messages of this run
 	stats  func() sm.Stats // of the sender
 	filter *sid.Filter     // knows a message that was sent again by its origin-id
+	queue  *xmpp.Queue     // of what it hears from the sender
 	begin  time.Time
 
 	mu      sync.Mutex
@@ -48,15 +49,15 @@ type mark struct {
 
 func newScore(messages int) *score {
 	return &score{
-		thread: stanza.NewID(), filter: sid.NewFilter(messages), begin: time.Now(),
+		thread: stanza.NewID(), filter: sid.NewFilter(messages), queue: xmpp.NewQueue(), begin: time.Now(),
 		ends: make(map[xmpp.ReceiptState]int), got: make(map[int]bool), highest: -1,
 	}
 }
 
 func (s *score) listen(sender, receiver *client) {
 	s.stats = sender.sm.Stats
-	sender.sm.AddDelegate(sm.Delegate{Ack: s}, nil)
-	sender.reconnect.AddDelegate(reconnect.Delegate{Outage: s, Attempt: s}, nil)
+	sender.sm.AddDelegate(sm.Delegate{Ack: s}, s.queue)
+	sender.reconnect.AddDelegate(reconnect.Delegate{Outage: s, Attempt: s}, s.queue)
 	receiver.AddDelegate(xmpp.Delegate{Name: "score", Message: s})
 }
 

@@ -61,5 +61,5 @@ func (s *score) await(ctx context.Context, receipts []*xmpp.Receipt) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	return s.queue.Flush(ctx) // what is counted in callbacks may be behind
 }

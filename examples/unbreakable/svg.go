@@ -34,7 +34,7 @@ func (s *score) picture() []byte {
 	defer s.mu.Unlock()
 	p := plot{points: s.points, marks: s.marks}
 	p.title = fmt.Sprintf("%s messages sent, %d lost", thousands(s.sent), s.sent-len(s.got))
-	p.note = fmt.Sprintf("The connection was cut %d times; the session was resumed %d times and begun anew %d times.",
+	p.note = fmt.Sprintf("The connection was cut %d times. The session was resumed %d times; a new one had to begin %d times.",
 		s.cuts+s.failed, st.Resumed, max(st.Sessions-1, 0))
 	return p.draw()
 }
@@ -74,7 +74,7 @@ func (p *plot) draw() []byte {
 		most = max(most, behind(v))
 	}
 	p.text(left, behindTop-12, "start", colText, "", "sent and not acknowledged: kept, to be sent again")
-	most = p.panel(behindTop, behindBottom, most, 2)
+	most = p.panel(behindTop, behindBottom, most, 3)
 	p.curve(behindBottom, behindTop, most, colAcked, 1.5, behind)
 	p.time()
 	p.add(`</svg>`)
