@@ -36,6 +36,7 @@ unit:
 
 examples:
 	$(GO) run ./examples/quickstart
+	$(GO) run ./examples/unbreakable -messages 400 -cuts 8 -rate 400 -restart -svg ""
 
 bench-test:
 	cd bench && $(GO) test -race ./...
