@@ -53,11 +53,8 @@ func (c *client) start(ctx context.Context, end context.CancelCauseFunc) error {
 	go func() { end(c.Wait(ctx)) }()
 	select {
 	case <-c.begun:
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if !c.sm.Enabled() {
-		return errors.New("the server offers no stream management, without which this cannot be done")
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
@@ -49,6 +50,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		if err := c.start(ctx, end); err != nil {
 			return err
 		}
+	}
+	if !receiver.HasFeature("sm", sm.NS) {
+		return errors.New("the server offers no stream management, without which this cannot be done")
 	}
 	fmt.Fprintf(out, "%d messages, %g a second. The sender's connection is cut %d times, at random bytes (-seed %d).\n\n", o.messages, o.rate, o.cuts, o.seed)
 	stop := s.show(out, o.terminal)
