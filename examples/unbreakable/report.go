@@ -64,9 +64,12 @@ func (s *score) line() string {
 		time.Since(s.begin).Seconds(), s.sent, s.acked, len(s.got), s.cuts+s.failed, st.Resumed, st.Resent, s.highest+1-len(s.got))
 }
 
-// table is the account at the end.
-func (s *score) table() string {
-	st := s.stats()
+// table is the account at the end. A run that was cut short cannot know what is lost.
+func (s *score) table(short bool) string {
+	st, missing := s.stats(), "lost"
+	if short {
+		missing = "not there yet"
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
@@ -85,7 +88,7 @@ func (s *score) table() string {
 		{"received", len(s.got), ""},
 		{"duplicates dropped", s.dropped, "known by their origin-id"},
 		{"delivered twice", s.twice, ""},
-		{"lost", s.sent - len(s.got), ""},
+		{missing, s.sent - len(s.got), ""},
 	} {
 		b.WriteString(strings.TrimRight(fmt.Sprintf("%-18s %7d   %s", row.name, row.n, row.note), " ") + "\n")
 	}

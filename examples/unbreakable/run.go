@@ -69,7 +69,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		err = errors.Join(s.await(ctx, receipts), <-restarted)
 	}
 	stop()
-	fmt.Fprintf(out, "\n%s", s.table())
+	fmt.Fprintf(out, "\n%s", s.table(err != nil))
 	if o.svg != "" {
 		if e := os.WriteFile(o.svg, s.picture(), 0o644); e != nil {
 			return errors.Join(err, e)

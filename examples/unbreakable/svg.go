@@ -34,7 +34,7 @@ func (s *score) picture() []byte {
 	defer s.mu.Unlock()
 	p := plot{points: s.points, marks: s.marks}
 	p.title = fmt.Sprintf("%s messages sent, %d lost", thousands(s.sent), s.sent-len(s.got))
-	p.note = fmt.Sprintf("The connection was cut %d times. The session was resumed %d times; a new one had to begin %d times.",
+	p.note = fmt.Sprintf("connection cut: %d · session resumed: %d · begun anew: %d",
 		s.cuts+s.failed, st.Resumed, max(st.Sessions-1, 0))
 	return p.draw()
 }
