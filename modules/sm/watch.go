@@ -79,11 +79,18 @@ func (t *tracker) askedLocked(now time.Time) {
 	}
 }
 
-// answered notes that the server has acknowledged something, were it nothing new.
+// answered notes that the server has acknowledged something, were it nothing new. What it has left out is asked for again.
 func (t *tracker) answered() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.watch.asked = time.Time{}
+	w := &t.watch
+	w.asked = time.Time{}
+	if t.sent > t.acked && w.unasked == 0 {
+		w.unasked, w.lastSent = 1, time.Now()
+		if t.cfg.RequestDelay >= 0 {
+			t.armLocked(w.lastSent.Add(t.cfg.RequestDelay))
+		}
+	}
 }
 
 // ask requests an acknowledgement.
