@@ -131,6 +131,16 @@ func (c *conn) lostError() error {
 	return &DisconnectedError{Cause: c.cause}
 }
 
+// whyLost is lostError for a connection that has ended, or is about to.
+func (c *conn) whyLost() error {
+	select {
+	case <-c.done:
+		return c.lostError()
+	default:
+		return &DisconnectedError{}
+	}
+}
+
 func (c *conn) secure() bool { return c.tls.Load() != nil }
 
 // now is the time by which silence is measured: setting the clock does not change it.

@@ -233,7 +233,7 @@ func (s *Stream) connEnded(c *conn) {
 		s.overLocked(c.lostError())
 	}
 	if wanted {
-		s.former = ""
+		s.former = nil
 	}
 	s.conn, s.state, s.authed, s.authDate = nil, StateDisconnected, false, time.Time{}
 	s.call = nil

@@ -22,7 +22,7 @@ const (
 )
 
 // Login connects, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
-// or the session is a resumed one: the initial presence, or, after a connection that was lost, the last one that was broadcast on it.
+// or the session is a resumed one: the initial presence, or, after a connection that was lost, the last one that was broadcast on it, none if that was none.
 // It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
 func (s *Stream) Login(ctx context.Context) error {
 	s.mu.Lock()
@@ -39,7 +39,7 @@ func (s *Stream) Login(ctx context.Context) error {
 	}
 	c, old, kind, err := s.authenticate(ctx, creds)
 	if p := s.initialPresence(); err == nil && kind == SessionNew && p != nil {
-		err = s.Send(ctx, p)
+		err = s.Send(s.readerContext(), p) // which does not wait for room: there may be much that is to be sent again
 	}
 	if errors.Is(err, ErrDropped) { // an interceptor that keeps the stream invisible
 		err = nil
@@ -60,15 +60,14 @@ func (s *Stream) initialPresence() *stanza.Presence {
 	s.mu.Lock()
 	former := s.former
 	s.mu.Unlock()
-	if st, err := stanza.Parse(former); err == nil {
-		if p, ok := st.(*stanza.Presence); ok {
-			if p.Type() != stanza.Available {
-				return nil // the application was not to be seen
-			}
-			return p
-		}
+	if former == nil {
+		return stanza.NewPresence(stanza.Available, JID{})
 	}
-	return stanza.NewPresence(stanza.Available, JID{})
+	st, _ := stanza.Parse(*former)
+	if p, ok := st.(*stanza.Presence); ok && p.Type() == stanza.Available {
+		return p
+	}
+	return nil // the application was not to be seen
 }
 
 // AuthenticateWithPassword is Authenticate with [Password].
@@ -191,13 +190,8 @@ func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err er
 			return nil, kind, err
 		}
 	}
-	if old, err = l.s.startSession(l, kind, jid); err != nil {
-		return nil, kind, err
-	}
-	for _, m := range l.s.modules.all() { // nothing is read yet, so they are told before anything happens
-		if r, ok := m.(SessionReceiver); ok {
-			l.s.moduleSession(m, r, kind)
-		}
+	if old, kind, err = l.s.startSession(l, kind, jid); err != nil {
+		return old, kind, err
 	}
 	for _, el := range l.early {
 		l.s.receive <- struct{}{}

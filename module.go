@@ -32,8 +32,8 @@ type Receiver interface {
 
 // SessionReceiver is a [Module] that sets its state back when a session begins.
 type SessionReceiver interface {
-	// ReceiveSession is called at the beginning of each session, before the first Receive of it and before DidStartSession is posted
-	// to the queues run. It updates the module's state under the module's own lock; like Receive it must not wait
+	// ReceiveSession is called at the beginning of each session, before the first Receive of it and before DidStartSession
+	// is posted. It updates the module's state under the module's own lock; like Receive it must not wait
 	// and must not call the application's code. A module activated during a session is not told of that one.
 	ReceiveSession(ctx context.Context, kind SessionKind)
 }

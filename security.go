@@ -112,7 +112,7 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 			s.post(&e.listener, false, func(ctx context.Context) { d.WillSecure(ctx, s) })
 		}
 	}
-	base, err := s.askTLS(ctx, &tls.Config{RootCAs: s.cfg.RootCAs})
+	base, err := s.askTLS(ctx, &tls.Config{RootCAs: s.cfg.RootCAs, DynamicRecordSizingDisabled: true})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -25,6 +26,8 @@ type session struct {
 
 	once  sync.Once
 	inCtx context.Context // of what runs inline
+
+	told bool // DidStartSession was posted; guarded by the stream's mu
 
 	over chan struct{} // closed when nothing more can be sent or come on it
 	err  error         // why; read after over
@@ -56,40 +59,36 @@ func newSession() *session {
 	return &session{ctx: ctx, cancel: cancel, over: make(chan struct{})}
 }
 
-// startSession makes the stream ready for stanzas and tells everybody, before the first stanza is read;
-// old is the session that is over by it.
-func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session, err error) {
+// startSession makes the stream ready for stanzas and tells everybody, modules first, before the first stanza is read;
+// old is the session that is over by it. It returns the kind that was told: a session whose beginning nobody was told of is new.
+func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session, _ SessionKind, err error) {
 	s.mu.Lock()
 	lost := s.conn != l.c
+	changed := jid != s.cfg.JID
 	if !lost {
-		old, err = s.startLocked(l, kind, jid)
+		if old, err = s.startLocked(l, kind, jid); kind == SessionResumed && l.track != nil && !s.session.Load().told {
+			kind = SessionNew
+		}
 	}
 	tell := l.over
 	s.mu.Unlock()
-	if lost {
-		return nil, l.c.lostError()
-	}
 	if tell != nil {
 		tell()
 	}
-	return old, err
-}
-
-func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session, err error) {
-	if err := s.attachLocked(l, kind); err != nil {
-		return nil, err
+	if lost || err != nil {
+		return old, kind, cmp.Or(err, l.c.whyLost())
 	}
-	changed := jid != s.cfg.JID
-	s.serverJID, s.authed, s.held = jid, true, false
-	if kind == SessionNew && s.hadSession || s.session.Load().ended() {
-		old = s.session.Swap(newSession())
+	for _, m := range s.modules.all() { // nothing is read yet, so they are told before anything happens
+		if r, ok := m.(SessionReceiver); ok {
+			s.moduleSession(m, r, kind)
+		}
 	}
-	s.hadSession, s.lastCreds = true, l.creds
-	s.log.Debug("xmpp: logged in", "jid", clip(jid.String()), "mechanism", l.mechanism, "binding", l.binding, "resumed", kind == SessionResumed)
-	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
-	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
-		s.strongest = l.mechanism
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != l.c { // DidDisconnect is posted: nobody hears of this session
+		return old, kind, l.c.lostError()
 	}
+	s.session.Load().told = true
 	if changed {
 		s.postDidChangeMyJID(jid)
 	}
@@ -100,6 +99,24 @@ func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session,
 		if d := e.v.Auth; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })
 		}
+	}
+	return old, kind, nil
+}
+
+// startLocked makes the session the stream's. mu is held.
+func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session, err error) {
+	if err := s.attachLocked(l, kind); err != nil {
+		return nil, err
+	}
+	s.serverJID, s.authed, s.held = jid, true, false
+	if kind == SessionNew && s.hadSession || s.session.Load().ended() {
+		old = s.session.Swap(newSession())
+	}
+	s.hadSession, s.lastCreds = true, l.creds
+	s.log.Debug("xmpp: logged in", "jid", clip(jid.String()), "mechanism", l.mechanism, "binding", l.binding, "resumed", kind == SessionResumed)
+	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
+	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
+		s.strongest = l.mechanism
 	}
 	return old, nil
 }
@@ -241,6 +258,7 @@ func (s *Stream) endHeld(t *Tracking, cause error) {
 // overLocked ends what waits for the session. mu is held.
 func (s *Stream) overLocked(err error) {
 	s.pending.failAll(err)
-	s.former, s.presence = s.presence, ""
+	former := s.presence
+	s.former, s.presence = &former, ""
 	s.session.Load().end(err)
 }

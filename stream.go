@@ -109,7 +109,7 @@ type Stream struct {
 	strongest  string // the strongest mechanism that has logged in
 	keepAlive  time.Duration
 	presence   string      // the last one broadcast in this session, as text: it is looked at rarely
-	former     string      // that of the session that was lost, for the next
+	former     *string     // that of the session that was lost, for the next; nil if none was
 	lastCreds  Credentials // of the last login that succeeded
 	direct     bool        // direct TLS, of the connection that there is or was last
 	tag        any

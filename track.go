@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -142,6 +141,7 @@ func (b *Binding) Restore(t Tracker, o TrackOptions, jid JID, unacked []Unacked)
 	s.out.track = tr
 	s.out.release()
 	s.held, s.serverJID = true, jid
+	s.session.Load().told = true // to the process that it began in
 	return tr
 }
 
@@ -205,10 +205,7 @@ func (t *Tracking) Write(e stanza.Elementer) {
 }
 
 func (t *Tracking) writeLocked(w *writer, el *etree.Element) {
-	b := w.bufferLocked()
-	if out, err := xmlstream.AppendElement(*b, el, stanza.NSClient); err == nil {
-		*b = out
-	}
+	_, _ = w.appendLocked(el, 0) // there is nothing in it that cannot be written
 	w.overflowLocked()
 	w.startLocked()
 }
@@ -300,14 +297,11 @@ func (t *Tracking) addLocked(st stanza.Stanza, r *Receipt, at time.Time, size in
 // pumpLocked encodes what is still to be written on this connection, as far as there is room for a batch.
 func (t *Tracking) pumpLocked(w *writer) {
 	for t.behindLocked() {
-		b := w.bufferLocked()
-		if len(*b) > 64<<10 {
+		if len(*w.bufferLocked()) > 64<<10 {
 			return
 		}
 		e := &t.list[t.next-t.first]
-		if out, err := xmlstream.AppendElement(*b, e.st.Element(), stanza.NSClient); err == nil { // as it was the first time
-			*b = out
-		}
+		_, _ = w.appendLocked(e.st.Element(), 0) // there was no error the first time
 		w.batch = append(w.batch, outgoing{st: e.st, el: e.st.Element(), number: t.next})
 		t.next++
 	}

@@ -68,10 +68,12 @@ type writer struct {
 
 	// Guarded by the lock of the outlet.
 	buf      *[]byte    // encoded, not yet taken by the flusher; nil when empty
+	ends     []int      // of the elements in buf
 	batch    []outgoing // what is in buf
 	spare    []outgoing // an emptied batch, to use again
-	inFlight int        // bytes that the flusher is writing
-	flying   int        // stanzas that the flusher is writing
+	spareEnd []int
+	inFlight int // bytes that the flusher is writing
+	flying   int // stanzas that the flusher is writing
 	flushing bool
 	closed   bool  // no more stanzas: the closing tag was queued
 	err      error // the connection has ended; nothing is accepted
@@ -125,11 +127,16 @@ func (w *writer) overflowLocked() bool {
 
 // encodeLocked appends an element. An error means that nothing was.
 func (w *writer) encodeLocked(el *etree.Element) (size int, err error) {
+	return w.appendLocked(el, w.c.maxBytes.Load())
+}
+
+// appendLocked is encodeLocked with a limit of its own, 0 for none.
+func (w *writer) appendLocked(el *etree.Element, limit int64) (size int, err error) {
 	buf := w.bufferLocked()
 	start := len(*buf)
 	b, err := xmlstream.AppendElement(*buf, el, stanza.NSClient)
 	size = len(b) - start
-	if max := w.c.maxBytes.Load(); err == nil && max > 0 && int64(size) > max {
+	if err == nil && limit > 0 && int64(size) > limit {
 		err = ErrStanzaTooBig
 	}
 	if err != nil {
@@ -139,6 +146,7 @@ func (w *writer) encodeLocked(el *etree.Element) (size int, err error) {
 		return 0, err
 	}
 	*buf = b
+	w.ends = append(w.ends, len(b))
 	return size, nil
 }
 
@@ -266,6 +274,7 @@ func (w *writer) rawLocked(b []byte, last bool) {
 	}
 	buf := w.bufferLocked()
 	*buf = append(*buf, b...)
+	w.ends = append(w.ends, len(*buf))
 	if w.closed = last; last {
 		w.c.s.out.announceLocked()
 	}
@@ -298,14 +307,15 @@ func (w *writer) flush() {
 			t.pumpLocked(w)
 		}
 		if w.buf == nil || len(*w.buf) == 0 || w.err != nil {
-			w.flushing, w.spare = false, nil // an idle stream holds no memory
+			w.flushing, w.spare, w.spareEnd = false, nil, nil // an idle stream holds no memory
 			w.putLocked()
 			w.c.s.out.announceLocked()
 			w.release()
 			return
 		}
-		buf, batch := w.buf, w.batch
+		buf, batch, ends := w.buf, w.batch, w.ends
 		w.buf, w.batch, w.spare = nil, w.spare, nil
+		w.ends, w.spareEnd = w.spareEnd, nil
 		w.inFlight, w.flying = len(*buf), len(batch)
 		if t != nil {
 			t.handed = t.next
@@ -315,7 +325,7 @@ func (w *writer) flush() {
 		if t != nil {
 			t.tracker.Flushing()
 		}
-		state, err := w.write(*buf)
+		state, err := w.write(*buf, ends)
 		if w.c.negotiating.Load() {
 			clear(*buf) // it may have held a password
 		}
@@ -331,30 +341,51 @@ func (w *writer) flush() {
 		}
 		w.inFlight, w.flying = 0, 0
 		clear(batch)
-		w.spare = batch[:0]
+		w.spare, w.spareEnd = batch[:0], ends[:0]
 		w.c.s.out.announceLocked()
 	}
 }
 
+// Sizes of the pieces that a batch is written in.
+const (
+	pieceTCP = 64 << 10
+	pieceTLS = 16 << 10 // the most that one record holds
+)
+
+// piece is where the next piece ends that starts at start: behind a whole element, if one fits.
+func piece(start, most int, ends []int) (end int, rest []int) {
+	for len(ends) > 1 && (ends[0] <= start || ends[1] <= start+most) {
+		ends = ends[1:]
+	}
+	return min(ends[0], start+pieceTCP), ends
+}
+
 // write hands a batch to the connection, in pieces, so that a slow one can be told from one that accepts nothing.
-func (w *writer) write(b []byte) (ReceiptState, error) {
+// A piece ends where an element does, so that an element of ordinary length is in one TLS record:
+// a connection that is cut leaves no half of it with the server, which might take it for the beginning of what comes after a resumption.
+func (w *writer) write(b []byte, ends []int) (ReceiptState, error) {
 	select {
 	case <-w.c.done: // nothing of it need be lost
 		return ReceiptNotDelivered, w.c.lostError()
 	default:
 	}
 	defer w.writingSince.Store(0)
-	for len(b) > 0 {
-		piece := b[:min(len(b), 64<<10)]
+	most := pieceTCP
+	if w.c.secure() {
+		most = pieceTLS
+	}
+	for at := 0; at < len(b); {
+		var end int
+		end, ends = piece(at, most, ends)
 		w.writingSince.Store(w.c.now())
-		n, err := w.c.nc.Write(piece)
+		n, err := w.c.nc.Write(b[at:end])
 		w.lastWrite.Store(w.c.now())
 		w.c.s.stats.bytesSent.Add(uint64(n))
 		if err != nil {
 			w.c.end(fmt.Errorf("xmpp: writing: %w", err))
 			return ReceiptUnknown, w.c.lostError()
 		}
-		b = b[n:]
+		at += n
 	}
 	return ReceiptWritten, nil
 }

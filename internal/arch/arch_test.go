@@ -33,6 +33,8 @@ var floors = []struct {
 var sideways = map[string][]string{
 	"internal/testserver":              {"internal/xmlstream"},
 	"internal/integration/cmd/servers": {"internal/integration"},
+	"examples/quickstart":              {"examples/internal/account"},
+	"examples/unbreakable":             {"examples/internal/account"},
 	"modules/sm/smtest":                {"modules/sm"},
 }
 

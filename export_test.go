@@ -1,0 +1,4 @@
+package xmpp
+
+// Piece is where the next piece of a batch ends.
+var Piece = piece
