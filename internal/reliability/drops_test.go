@@ -16,13 +16,21 @@ import (
 func TestRel_R07(t *testing.T) {
 	const n, cuts = 10_000, 100
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		jid, password := srv.NewAccount(t)
+		// How many messages are under way in one direction. Prosody's parser outlives the connection: what it has read of a stanza
+		// when a reset takes the rest away spoils the session (docs/reliability.md). It reads 4 KiB at a time, so fewer are under way there.
+		window := 60
+		if srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 {
+			window = 12
+		}
+		jid, password := srv.NewAccountAt(t, integration.Lean)
 		dialer := &xmpptest.FaultDialer{Faults: xmpptest.RandomResets(7, 500, 60_000), Budget: cuts}
 		cfg := configOf(t, srv, jid, password)
 		cfg.Dial = dialer.DialContext
-		other, otherPassword := srv.NewAccount(t)
-		steady := newClient(t, configOf(t, srv, other, otherPassword), sm.Config{}).login(t)
-		shaken := newClient(t, cfg, sm.Config{})
+		other, otherPassword := srv.NewAccountAt(t, integration.Lean)
+		// With few messages under way much gets through between two cuts.
+		smc := sm.Config{RequestAfter: 10}
+		steady := newClient(t, configOf(t, srv, other, otherPassword), smc).login(t)
+		shaken := newClient(t, cfg, smc)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		for shaken.Login(ctx) != nil { // the first login may be cut, too
@@ -31,12 +39,16 @@ func TestRel_R07(t *testing.T) {
 			}
 		}
 		begin := time.Now()
-		send := func(from *client, to xmpp.JID) chan []*xmpp.Receipt {
+		send := func(from, to *client) chan []*xmpp.Receipt {
+			jid := to.MyJID()
 			done := make(chan []*xmpp.Receipt, 1)
 			go func() {
 				list := make([]*xmpp.Receipt, n)
 				for i := range list {
-					r, err := from.SendReceipt(ctx, numbered(to, i))
+					for i-to.different() > window && ctx.Err() == nil {
+						time.Sleep(100 * time.Microsecond)
+					}
+					r, err := from.SendReceipt(ctx, numbered(jid, i))
 					if err != nil {
 						t.Errorf("message %d of %s: %v", i, from.MyJID(), err)
 						break
@@ -47,7 +59,7 @@ func TestRel_R07(t *testing.T) {
 			}()
 			return done
 		}
-		out, in := send(shaken, steady.MyJID()), send(steady, shaken.MyJID())
+		out, in := send(shaken, steady), send(steady, shaken)
 		receipts := [][]*xmpp.Receipt{<-out, <-in}
 		until(t, time.Minute, "all messages", func() bool { return steady.different() == n && shaken.different() == n })
 		for i, list := range receipts {

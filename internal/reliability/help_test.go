@@ -49,7 +49,7 @@ func configOf(t testing.TB, srv *integration.Server, jid, password string) xmpp.
 
 // quick retries without the politeness that real clients owe to real servers.
 func quick() reconnect.Config {
-	return reconnect.Config{InitialDelay: 10 * time.Millisecond, MaxDelay: 200 * time.Millisecond, LaterDelay: 50 * time.Millisecond, ResetAfter: -1}
+	return reconnect.Config{InitialDelay: 10 * time.Millisecond, MaxDelay: 200 * time.Millisecond, LaterDelay: 50 * time.Millisecond, ResetAfter: -1, AttemptTimeout: 5 * time.Second}
 }
 
 func newClient(t testing.TB, cfg xmpp.Config, smc sm.Config) *client {

@@ -165,8 +165,8 @@ func numbers(file string) (map[int]int, error) {
 func TestKill(t *testing.T) {
 	const n, kills = 10_000, 10
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		jid, password := srv.NewAccount(t)
-		other, otherPassword := srv.NewAccount(t)
+		jid, password := srv.NewAccountAt(t, integration.Lean)
+		other, otherPassword := srv.NewAccountAt(t, integration.Lean)
 		own := xmpp.MustParseJID(jid + "/child")
 		peer := newClient(t, configOf(t, srv, other, otherPassword), sm.Config{}).login(t)
 		cfg := configOf(t, srv, jid, password)

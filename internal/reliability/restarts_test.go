@@ -25,8 +25,8 @@ func restarts(t *testing.T, cfg sm.Config) {
 	for _, kind := range integration.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			srv := integration.Start(t, kind)
-			jid, password := srv.NewAccount(t)
-			other, otherPassword := srv.NewAccount(t)
+			jid, password := srv.NewAccountAt(t, integration.Lean)
+			other, otherPassword := srv.NewAccountAt(t, integration.Lean)
 			to := newClient(t, configOf(t, srv, other, otherPassword), cfg).login(t)
 			from := newClient(t, configOf(t, srv, jid, password), cfg).login(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)

@@ -50,8 +50,8 @@ func TestRel_R27_Soak(t *testing.T) {
 }
 
 func soak(t *testing.T, srv *integration.Server, length time.Duration) {
-	jid, password := srv.NewAccount(t)
-	other, otherPassword := srv.NewAccount(t)
+	jid, password := srv.NewAccountAt(t, integration.Lean)
+	other, otherPassword := srv.NewAccountAt(t, integration.Lean)
 	dialer := &xmpptest.FaultDialer{}
 	cfg := configOf(t, srv, jid, password)
 	cfg.Dial = dialer.DialContext
