@@ -3,12 +3,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log"
 	"os"
 	"os/signal"
 	"strings"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/reconnect"
+	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -24,6 +27,10 @@ func main() {
 		log.Fatal(err)
 	}
 	bot.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(echo)})
+	// A lost connection is replaced, and nothing is lost with it.
+	if err := errors.Join(sm.New(sm.Config{}).Activate(bot), reconnect.New(reconnect.Config{}).Activate(bot)); err != nil {
+		log.Fatal(err)
+	}
 	if err := bot.Login(ctx); err != nil {
 		log.Fatal(err)
 	}

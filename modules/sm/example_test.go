@@ -55,7 +55,7 @@ func Example() {
 	}
 	fmt.Println(receipt.Wait(ctx))
 	fmt.Println(s.Close(ctx))
-	// Output:
+	// Unordered output:
 	// resumed
 	// acked <nil>
 	// over, 0 stanzas were not acknowledged
