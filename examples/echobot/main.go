@@ -28,10 +28,7 @@ func main() {
 	}
 	bot.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(echo)})
 	// A lost connection is replaced, and nothing is lost with it.
-	if err := errors.Join(sm.New(sm.Config{}).Activate(bot), reconnect.New(reconnect.Config{}).Activate(bot)); err != nil {
-		log.Fatal(err)
-	}
-	if err := bot.Login(ctx); err != nil {
+	if err := errors.Join(sm.New(sm.Config{}).Activate(bot), reconnect.New(reconnect.Config{}).Activate(bot), bot.Login(ctx)); err != nil {
 		log.Fatal(err)
 	}
 	log.Print("ended: ", bot.Wait(ctx))
