@@ -172,7 +172,7 @@ func (s *Stream) replaceLocked(l *login, before *Tracking) {
 		}
 		switch {
 		case again != nil && l.track != nil:
-			l.track.addLocked(again, e.receipt, time.Unix(0, e.at), e.size)
+			l.track.queueLocked(again, e.receipt, time.Unix(0, e.at), e.size)
 			continue
 		case again != nil:
 			if _, err := l.c.w.encodeLocked(again.Element()); err == nil {

@@ -294,6 +294,13 @@ func (t *Tracking) addLocked(st stanza.Stanza, r *Receipt, at time.Time, size in
 	return t.tracker.Sent(Unacked{Stanza: st, Time: at})
 }
 
+// queueLocked is addLocked for what pumpLocked will write; behind all of that comes what is to be written behind it.
+func (t *Tracking) queueLocked(st stanza.Stanza, r *Receipt, at time.Time, size int) {
+	if behind := t.addLocked(st, r, at, size); behind != nil {
+		t.behind = behind
+	}
+}
+
 // pumpLocked encodes what is still to be written on this connection, as far as there is room for a batch.
 func (t *Tracking) pumpLocked(w *writer) {
 	for t.behindLocked() {

@@ -24,7 +24,9 @@ type ledger struct {
 	hold  bool
 	fresh bool // never resume
 	plain bool // do not track
-	after func(st stanza.Stanza) func()
+
+	behind string // the body of what Sent returns; "" for nothing
+	after  func(st stanza.Stanza) func()
 
 	mu       sync.Mutex
 	tracking *xmpp.Tracking
@@ -59,7 +61,10 @@ func (l *ledger) Sent(u xmpp.Unacked) *etree.Element {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sent = append(l.sent, bodyOf(u.Stanza))
-	return nil
+	if l.behind == "" || !strings.HasSuffix(bodyOf(u.Stanza), "again") {
+		return nil
+	}
+	return stanza.NewMessage(stanza.Chat, bob, l.behind).Element()
 }
 
 func (l *ledger) Flushing() {}
@@ -338,9 +343,17 @@ func TestTrackResend(t *testing.T) {
 			p.lose()
 			two := p.send("2")
 			l.fresh, l.plain = true, !tracked
+			l.behind = "behind"
 			p.login(xmpp.SessionNew)
+			l.mu.Lock()
+			l.behind = ""
+			l.mu.Unlock()
 			three := p.send("3")
-			p.receives("1 again", "2 again", "3")
+			p.receives("1 again", "2 again")
+			if tracked {
+				p.receives("behind")
+			}
+			p.receives("3")
 			if got := l.overBodies(); got != "presence" {
 				t.Errorf("told at the end: %s", got)
 			}

@@ -228,7 +228,7 @@ func (s *Stream) addLocked(o outgoing, force bool) error {
 		if err != nil {
 			return err
 		}
-		t.addLocked(o.st, o.receipt, now, size)
+		t.queueLocked(o.st, o.receipt, now, size)
 		return nil
 	}
 	size, err := w.encodeLocked(o.el)
