@@ -24,6 +24,20 @@ var transient = map[string]bool{
 	"resource-constraint": true, "see-other-host": true, "system-shutdown": true,
 }
 
+// maxStuck is on how many connections in a row a server may resume a session and then acknowledge nothing.
+const maxStuck = 3
+
+// stuckLocked counts them: such a server has spoiled the session, as one may whose parser had half a stanza when the connection broke.
+func (t *tracker) stuckLocked(cause error) bool {
+	switch {
+	case t.acked != t.ackedBefore:
+		t.stuck = 0
+	case t.was && errors.Is(cause, ErrAckTimeout):
+		t.stuck++
+	}
+	return t.stuck >= maxStuck
+}
+
 // Lost decides whether the session outlives its connection.
 func (t *tracker) Lost(cause error) (hold bool) {
 	active := t.m.Stream() == t.s
@@ -34,6 +48,9 @@ func (t *tracker) Lost(cause error) (hold bool) {
 	switch isStreamError := errors.As(cause, &se); {
 	case cause == nil, isStreamError && se.Local: // closed by the server, which has forgotten the session; or it makes no sense
 		t.resumable = false
+		hold = t.cfg.ResendOnNewSession
+	case isStreamError && se.Condition == "not-well-formed", t.stuckLocked(cause):
+		t.resumable = false // what is written is well-formed: it is the server that has lost its place
 		hold = t.cfg.ResendOnNewSession
 	case isStreamError && !transient[se.Condition]:
 		t.resumable = false

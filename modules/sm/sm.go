@@ -72,6 +72,7 @@ type Config struct {
 	// A jump of the clock, as after a sleep of the machine, is a reason to ask as well. If zero, 40 s. If negative, never.
 	Idle time.Duration
 	// AckTimeout is how long the server may be silent after a request: then the connection ends with ErrAckTimeout.
+	// A server that says other things in the meantime is given four times as long.
 	// Whatever it sends is a sign of life. If zero, 15 s. If negative, silence does not end the connection.
 	AckTimeout time.Duration
 

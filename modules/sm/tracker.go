@@ -30,7 +30,9 @@ type tracker struct {
 	ended     bool // the first connection
 	resumable bool // as far as this side knows
 	refusal   error
-	wrong     int // attempts at resuming that the server has answered with nonsense
+	was       bool // resumed, on this connection or the last
+	stuck     int  // connections in a row on which it was resumed, and nothing was acknowledged
+	wrong     int  // attempts at resuming that the server has answered with nonsense
 	suspended bool
 	lost      chan struct{} // closed when the connection is lost; nil unless Suspend waits for it
 	hold      *time.Timer   // ends the session while it is held
@@ -39,6 +41,7 @@ type tracker struct {
 
 	base        uint32 // what the server counts from
 	sent, acked uint64 // since then
+	ackedBefore uint64 // when the session was resumed
 	waiters     []waiter
 	in          inbound
 	watch       watch
@@ -268,6 +271,7 @@ func (t *tracker) Resumed() (behind *etree.Element) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.live, t.wrong = true, 0
+	t.was, t.ackedBefore = true, t.acked
 	if t.hold != nil {
 		t.hold.Stop()
 	}

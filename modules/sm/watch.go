@@ -11,6 +11,8 @@ const (
 	tick = 10 * time.Second
 	// jump is what the clock has to differ by from the time that has passed.
 	jump = 2 * time.Second
+	// patience is for how many times AckTimeout a server that says other things may leave a request unanswered.
+	patience = 4
 )
 
 // watch is when to ask the server and when to give it up. It is guarded by the lock of its tracker.
@@ -146,7 +148,7 @@ func (t *tracker) lookLocked(now, last time.Time, bytes uint64) (ask, fail bool)
 			w.asked, w.bytes = now, bytes
 		}
 		since := later(w.asked, last)
-		if now.Sub(since) >= c.AckTimeout {
+		if now.Sub(since) >= c.AckTimeout || now.Sub(w.asked) >= patience*c.AckTimeout {
 			return false, true
 		}
 		t.armLocked(earlier(now.Add(c.AckTimeout/8), since.Add(c.AckTimeout)))
