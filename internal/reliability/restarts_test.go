@@ -40,6 +40,9 @@ func restarts(t *testing.T, cfg sm.Config) {
 				for i := range receipts {
 					// A stream that is between two sessions takes nothing: the application tries again.
 					for ctx.Err() == nil {
+						for from.sm.Stats().Unacked > 200 && ctx.Err() == nil {
+							time.Sleep(time.Millisecond) // there is no point in queueing for a server that is away
+						}
 						var err error
 						if receipts[i], err = from.SendReceipt(ctx, numbered(to.MyJID().Bare(), i)); err == nil {
 							break
@@ -86,8 +89,8 @@ func restarts(t *testing.T, cfg sm.Config) {
 				t.Errorf("%d messages that were not delivered were seen", wrong)
 			}
 			_, twice, _ := to.check(n)
-			if !cfg.ResendOnNewSession && twice > 0 {
-				t.Errorf("%d messages came twice although none was sent twice", twice)
+			if live := to.liveTwice(); !cfg.ResendOnNewSession && live > 0 {
+				t.Errorf("%d messages came twice although none was sent twice", live)
 			}
 			resumed := from.sessions(xmpp.SessionResumed)
 			t.Logf("%v, %d seen, %d twice, %d acknowledged and not seen, %d resumptions, %v",
