@@ -90,7 +90,7 @@ func TestSec_SM07(t *testing.T) {
 	defer drop()
 	defer c.RegisterElement("active", "urn:xmpp:csi:0")()
 	c.login()
-	for c.m.Counts().Handled < 6 {
+	for i := 0; c.m.Counts().Handled < 6 && i < 5000; i++ {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(20 * time.Millisecond) // for the last answer

@@ -31,11 +31,12 @@ func TestEnds(t *testing.T) {
 		{"failed", func(c *client, _ *xmpptest.Server) { c.Fail(errors.New("a module's reason")) }, true, true},
 		{"closed", func(c *client, srv *xmpptest.Server) { srv.CloseStream(c.MyJID()) }, false, true},
 		{"garbage", func(c *client, srv *xmpptest.Server) { srv.SendRaw(c.MyJID(), []byte("<x></y>")) }, false, true},
+		{"not-well-formed", streamErr("not-well-formed"), false, true},
 		{"disconnect", func(c *client, _ *xmpptest.Server) { c.Disconnect() }, false, false},
 		{"forgotten", func(c *client, srv *xmpptest.Server) { srv.ForgetSessions(c.MyJID()); srv.Kill(c.MyJID()) }, true, true},
 	}
 	for cond, transient := range map[string]bool{
-		"conflict": false, "policy-violation": false, "not-authorized": false, "host-gone": false, "undefined-condition": false, "not-well-formed": false,
+		"conflict": false, "policy-violation": false, "not-authorized": false, "host-gone": false, "undefined-condition": false,
 		"system-shutdown": true, "reset": true, "connection-timeout": true, "resource-constraint": true, "internal-server-error": true, "see-other-host": true,
 	} {
 		ends = append(ends, end{cond, streamErr(cond), transient, transient})

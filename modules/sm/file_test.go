@@ -128,12 +128,22 @@ func TestFilesDamaged(t *testing.T) {
 			t.Fatalf("byte %d: %+v", i, got)
 		}
 	}
-	other := filepath.Join(filepath.Dir(path), "x")
-	if err := os.WriteFile(path, whole, 0o600); err != nil {
+	other := xmpp.MustParseJID("romeo@example.test")
+	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(path, other); err != nil {
+	if err := f.Save(ctx, other, states[0]); err != nil {
 		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if err := os.WriteFile(files[0], whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := f.Load(ctx, other); err == nil {
+		t.Errorf("another account's state: %+v", st)
 	}
 	if st, err := f.Load(ctx, account); st != nil || err != nil {
 		t.Errorf("%+v, %v", st, err)

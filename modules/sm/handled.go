@@ -10,9 +10,10 @@ import (
 // inbound counts what the server sends. It is guarded by the lock of its tracker.
 type inbound struct {
 	by      HandledBy
-	base    uint32 // what this side counts from
-	handled uint64 // since then, without a gap
-	current *incoming
+	base    uint32      // what this side counts from
+	handled uint64      // since then, without a gap
+	queued  bool        // the stanza that is received now counts when it is posted
+	current *incoming   // or this is it
 	open    []*incoming // received and not handled, or behind one that is not
 	marks   map[stanza.Stanza]*incoming
 
@@ -25,7 +26,6 @@ type inbound struct {
 
 // incoming is a received stanza.
 type incoming struct {
-	number   uint64
 	st       stanza.Stanza // as it was received
 	passed   stanza.Stanza // as interceptors have left it, nil if they have not let it pass
 	returned bool          // every callback about it has
@@ -65,11 +65,12 @@ func (t *tracker) Received(st stanza.Stanza) (after func(), drop bool) {
 		return nil, true
 	}
 	t.m.totals.received.Add(1)
-	i := &incoming{number: in.receivedLocked() + 1, st: st}
-	if in.current = i; in.by == HandledQueued {
+	if in.by == HandledQueued {
+		in.queued = true
 		return nil, false
 	}
-	in.open = append(in.open, i)
+	i := &incoming{st: st}
+	in.current, in.open = i, append(in.open, i)
 	return func() {
 		t.mu.Lock()
 		i.returned = true
@@ -103,18 +104,13 @@ func (t *tracker) Posted(st stanza.Stanza) {
 	in := &t.in
 	must := in.by == HandledMarked && t.cfg.MustMark(st)
 	t.mu.Lock()
-	i := in.current
-	in.current = nil
-	if i == nil {
-		t.mu.Unlock()
-		return
-	}
-	tell := false
+	i, tell := in.current, false
 	switch {
-	case in.by == HandledQueued:
+	case in.queued:
 		in.handled++
 		tell = t.handledLocked(1)
-	case in.by == HandledMarked && must && i.passed != nil:
+	case i == nil: // it does not count
+	case must && i.passed != nil:
 		if in.marks == nil {
 			in.marks = map[stanza.Stanza]*incoming{}
 		}
@@ -125,6 +121,7 @@ func (t *tracker) Posted(st stanza.Stanza) {
 		i.marked = true
 		tell = t.advanceLocked()
 	}
+	in.queued, in.current = false, nil
 	t.mu.Unlock()
 	t.tell(tell)
 }

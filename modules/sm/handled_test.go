@@ -226,6 +226,27 @@ func TestAnswers(t *testing.T) {
 		x.at(0, a(4))
 		x.at(0, a(7))
 	})
+	run("at the end", quiet, func(t *testing.T, x rig) {
+		x.peer.Inject("<message/><message/>")
+		synctest.Wait()
+		go x.c.Close(x.c.t.Context())
+		x.at(0, a(2))
+		x.peer.Expect("</stream:stream>")
+		synctest.Wait()
+	})
+	run("at the end, with something unacknowledged", quiet, func(t *testing.T, x rig) {
+		rs := x.c.sendAll(1, 1)
+		go x.c.Close(x.c.t.Context())
+		x.peer.Next()
+		x.at(0, a(0))
+		x.at(0, r)
+		x.peer.Inject("<a xmlns='urn:xmpp:sm:3' h='1'/>")
+		x.peer.Expect("</stream:stream>")
+		synctest.Wait()
+		if got := states(rs); got != "acked" {
+			t.Error(got)
+		}
+	})
 	interval := quiet
 	interval.AckInterval = time.Second
 	run("after a second", interval, func(t *testing.T, x rig) {

@@ -381,6 +381,9 @@ func TestSuspend(t *testing.T) {
 		if p.m.Stats().Resumed != 1 || states(rs) != "acked,acked" {
 			t.Error(p.m.Stats(), states(rs))
 		}
+		if n := p.store.count("load"); n != 1 {
+			t.Errorf("loaded %d times", n)
+		}
 		p.e.take()
 		p.sendAll(3, 3)
 		settle()

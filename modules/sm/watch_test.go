@@ -146,6 +146,27 @@ func TestSlowLine(t *testing.T) {
 	})
 }
 
+// TestSignsOfLife: a server that speaks, and does not answer, is there; but not for ever.
+func TestSignsOfLife(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *xmpptest.Server) {
+		c, peer := manual(t, srv, sm.Config{})
+		if err := c.Send(t.Context(), stanza.NewPresence(stanza.Available, xmpp.JID{})); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		for c.IsAuthenticated() {
+			peer.Inject("<message/>")
+			time.Sleep(10 * time.Second)
+		}
+		if d := time.Since(start); d < time.Minute || d > 80*time.Second {
+			t.Errorf("given up after %v", d)
+		}
+		if err := c.Wait(t.Context()); !errors.Is(err, sm.ErrAckTimeout) {
+			t.Error(err)
+		}
+	})
+}
+
 // TestRel_R14 lets the clock jump: the server is asked at once, and the connection ends in time if it does not answer.
 func TestRel_R14(t *testing.T) {
 	for _, d := range []time.Duration{time.Hour, -time.Hour, 8 * time.Hour, 3 * time.Second} {
