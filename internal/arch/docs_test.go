@@ -69,3 +69,31 @@ func TestMap(t *testing.T) {
 		}
 	}
 }
+
+// TestReliabilityRows: each test that docs/reliability.md names is there.
+func TestReliabilityRows(t *testing.T) {
+	have := make(map[string]bool)
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range function.FindAllStringSubmatch(string(b), -1) {
+			have[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(read(t, "docs/reliability.md"), -1)
+	for _, m := range named {
+		if !have[m[1]] {
+			t.Errorf("docs/reliability.md names %s, which is not there", m[1])
+		}
+	}
+	if len(named) < 20 {
+		t.Errorf("only %d tests are named: this test sees nothing", len(named))
+	}
+}
