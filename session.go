@@ -140,7 +140,10 @@ func (s *Stream) attachLocked(l *login, kind SessionKind) error {
 		}
 		l.track = before
 		before.lost, before.next, before.cause = false, before.first, nil
-		before.behind = before.tracker.Resumed()
+		before.behind = nil
+		if el := before.tracker.Resumed(); el != nil {
+			before.behind = append(before.behind, el)
+		}
 		out.w, out.gone = w, nil
 	case kind == SessionResumed && l.track == nil: // by a Binder that does without
 		out.w, out.gone = w, nil

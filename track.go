@@ -85,10 +85,10 @@ type Tracking struct {
 	next   uint64 // number of the first that was not encoded on this connection
 	handed uint64 // all before it may have reached a connection
 	bytes  int
-	lost   bool           // held, or about to be
-	over   bool           // nothing is accepted any more
-	cause  error          // of the loss
-	behind *etree.Element // to be written when all is written again
+	lost   bool             // held, or about to be
+	over   bool             // nothing is accepted any more
+	cause  error            // of the loss
+	behind []*etree.Element // to be written when all is written again
 
 	told    atomic.Uint64                       // all before it were told to SentDelegates
 	orphans atomic.Pointer[map[uint64]*Receipt] // of stanzas that were being written when Stop was called, by number
@@ -199,8 +199,15 @@ func (t *Tracking) Ack(n uint32) (acked []Unacked, ok bool) {
 func (t *Tracking) Write(e stanza.Elementer) {
 	t.s.out.acquire()
 	defer t.s.out.release()
-	if w := t.s.out.w; w != nil && w.err == nil && !w.closed && t.s.out.track == t {
+	w := t.s.out.w
+	switch {
+	case w == nil || w.err != nil || w.closed || t.s.out.track != t:
+	case !t.behindLocked():
 		t.writeLocked(w, e.Element())
+	case len(t.behind) < writeLimitStanzas:
+		t.behind = append(t.behind, e.Element())
+	default: // a server that asks and does not read
+		w.c.end(ErrWriteOverflow)
 	}
 }
 
@@ -297,7 +304,7 @@ func (t *Tracking) addLocked(st stanza.Stanza, r *Receipt, at time.Time, size in
 // queueLocked is addLocked for what pumpLocked will write; behind all of that comes what is to be written behind it.
 func (t *Tracking) queueLocked(st stanza.Stanza, r *Receipt, at time.Time, size int) {
 	if behind := t.addLocked(st, r, at, size); behind != nil {
-		t.behind = behind
+		t.behind = append(t.behind, behind)
 	}
 }
 
@@ -312,10 +319,10 @@ func (t *Tracking) pumpLocked(w *writer) {
 		w.batch = append(w.batch, outgoing{st: e.st, el: e.st.Element(), number: t.next})
 		t.next++
 	}
-	if t.behind != nil {
-		t.writeLocked(w, t.behind)
-		t.behind = nil
+	for _, el := range t.behind {
+		t.writeLocked(w, el)
 	}
+	t.behind = nil
 }
 
 // takeLocked empties the list; what was left of it is to be settled.
