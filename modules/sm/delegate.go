@@ -20,8 +20,8 @@ type Delegate struct {
 
 // EnableDelegate hears of the beginning of stream management, once for each new session on a server that offers it.
 type EnableDelegate interface {
-	// StreamManagementWasEnabled is called when the server has agreed; [SM.CanResume] tells whether the session can be resumed.
-	StreamManagementWasEnabled(ctx context.Context, m *SM)
+	// StreamManagementWasEnabled is called when the server has agreed, with whether the session can be resumed.
+	StreamManagementWasEnabled(ctx context.Context, m *SM, resumable bool)
 	// StreamManagementWasNotEnabled is called when it has refused: the session goes on without.
 	// err matches the [stanza.Condition] that the server named.
 	StreamManagementWasNotEnabled(ctx context.Context, m *SM, err error)

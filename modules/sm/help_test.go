@@ -74,8 +74,8 @@ func bodies(list []xmpp.Unacked) string {
 	return strings.Join(out, ",")
 }
 
-func (e *events) StreamManagementWasEnabled(_ context.Context, m *sm.SM) {
-	e.note("enabled(%v)", m.CanResume())
+func (e *events) StreamManagementWasEnabled(_ context.Context, _ *sm.SM, resumable bool) {
+	e.note("enabled(%v)", resumable)
 }
 func (e *events) StreamManagementWasNotEnabled(_ context.Context, _ *sm.SM, err error) {
 	e.note("not enabled(%v)", condition(err))

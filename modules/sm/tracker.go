@@ -249,7 +249,7 @@ func (t *tracker) refuse(err error) {
 // begin is called when the session has begun, with or without.
 func (t *tracker) begin() {
 	t.mu.Lock()
-	phase, err := t.phase, t.refusal
+	phase, err, resumable := t.phase, t.refusal, t.resumable
 	if phase == enabled && !t.ended { // else it was lost already
 		t.live = true
 		t.startWatchLocked()
@@ -260,7 +260,7 @@ func (t *tracker) begin() {
 	case enabled:
 		t.m.totals.sessions.Add(1)
 		t.m.journal.kick(t)
-		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasEnabled(ctx, t.m) })
+		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasEnabled(ctx, t.m, resumable) })
 	case refused:
 		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, t.m, err) })
 	}
