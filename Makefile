@@ -32,7 +32,7 @@ servers:
 
 # One package at a time: some of them load the machine, and others look at the clock.
 unit:
-	$(GO) test -race -shuffle=on -p 1 ./...
+	$(GO) test -race -shuffle=on -p 1 -timeout 20m ./...
 
 examples:
 	$(GO) run ./examples/quickstart
