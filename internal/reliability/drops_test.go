@@ -16,12 +16,7 @@ import (
 func TestRel_R07(t *testing.T) {
 	const n, cuts = 10_000, 100
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		// How many messages are under way in one direction. Prosody's parser outlives the connection: what it has read of a stanza
-		// when a reset takes the rest away spoils the session (docs/reliability.md). It reads 4 KiB at a time, so fewer are under way there.
-		window := 60
-		if srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 {
-			window = 12
-		}
+		window := window(srv)
 		jid, password := srv.NewAccountAt(t, integration.Lean)
 		dialer := &xmpptest.FaultDialer{Faults: xmpptest.RandomResets(7, 500, 60_000), Budget: cuts}
 		cfg := configOf(t, srv, jid, password)

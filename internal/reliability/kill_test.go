@@ -27,7 +27,7 @@ const childEnv = "XMPP_RELIABILITY_CHILD"
 // childArgs are what the process that is killed is told.
 type childArgs struct {
 	JID, Password, Host, CA, To, Dir string
-	Port, N                          int
+	Port, N, Window                  int
 }
 
 // childMain is the process that is killed: it sends the numbers 0…N-1 from where it was, and writes down what came and what was acknowledged.
@@ -60,7 +60,7 @@ func runChild(text string) error {
 	}
 	storage := sm.FileStorage(a.Dir)
 	d := &diary{}
-	d.sm = sm.New(sm.Config{Storage: storage, HandledBy: sm.HandledMarked})
+	d.sm = sm.New(sm.Config{Storage: storage, HandledBy: sm.HandledMarked, RequestAfter: 5})
 	if d.got, err = os.OpenFile(filepath.Join(a.Dir, "got"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return err
 	}
@@ -102,7 +102,9 @@ func runChild(text string) error {
 		if err := s.Send(ctx, m); err != nil {
 			return err
 		}
-		time.Sleep(50 * time.Microsecond)
+		for d.sm.Stats().Unacked >= a.Window && ctx.Err() == nil {
+			time.Sleep(100 * time.Microsecond)
+		}
 	}
 	return s.Wait(ctx)
 }
@@ -172,7 +174,7 @@ func TestKill(t *testing.T) {
 		cfg := configOf(t, srv, jid, password)
 		dir := t.TempDir()
 		args, err := json.Marshal(childArgs{JID: own.String(), Password: password, Host: cfg.Host, Port: cfg.Port,
-			CA: srv.CACertFile(), To: peer.MyJID().String(), Dir: dir, N: n})
+			CA: srv.CACertFile(), To: peer.MyJID().String(), Dir: dir, N: n, Window: window(srv)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,10 +66,7 @@ func soak(t *testing.T, srv *integration.Server, length time.Duration) {
 	})})
 	from.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(context.Context, *xmpp.Stream, *stanza.Message) { back.Add(1) })})
 
-	window := int64(500) // what is under way is bounded, else it is what grows
-	if srv.Kind == integration.Prosody {
-		window = 12 // see TestRel_R07
-	}
+	window := int64(window(srv)) // what is under way is bounded, else it is what grows
 	sent := int64(0)
 	run := func(d time.Duration) usage {
 		ctx, cancel := context.WithTimeout(t.Context(), d+time.Minute)
