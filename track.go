@@ -303,7 +303,8 @@ func (t *Tracking) addLocked(st stanza.Stanza, r *Receipt, at time.Time, size in
 
 // queueLocked is addLocked for what pumpLocked will write; behind all of that comes what is to be written behind it.
 func (t *Tracking) queueLocked(st stanza.Stanza, r *Receipt, at time.Time, size int) {
-	if behind := t.addLocked(st, r, at, size); behind != nil {
+	behind := t.addLocked(st, r, at, size)
+	if n := len(t.behind); behind != nil && (n == 0 || t.behind[n-1] != behind) { // one request is enough
 		t.behind = append(t.behind, behind)
 	}
 }

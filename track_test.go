@@ -25,7 +25,8 @@ type ledger struct {
 	fresh bool // never resume
 	plain bool // do not track
 
-	behind string // the body of what Sent returns; "" for nothing
+	behind  string // the body of what Sent returns; "" for nothing
+	element *etree.Element
 	after  func(st stanza.Stanza) func()
 
 	mu       sync.Mutex
@@ -64,7 +65,10 @@ func (l *ledger) Sent(u xmpp.Unacked) *etree.Element {
 	if l.behind == "" || !strings.HasSuffix(bodyOf(u.Stanza), "again") {
 		return nil
 	}
-	return stanza.NewMessage(stanza.Chat, bob, l.behind).Element()
+	if l.element == nil {
+		l.element = stanza.NewMessage(stanza.Chat, bob, l.behind).Element()
+	}
+	return l.element
 }
 
 func (l *ledger) Flushing() {}
