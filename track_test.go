@@ -27,7 +27,7 @@ type ledger struct {
 
 	behind  string // the body of what Sent returns; "" for nothing
 	element *etree.Element
-	after  func(st stanza.Stanza) func()
+	after   func(st stanza.Stanza) func()
 
 	mu       sync.Mutex
 	tracking *xmpp.Tracking
