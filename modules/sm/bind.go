@@ -16,11 +16,13 @@ import (
 const maxWrong = 2
 
 // Activate attaches the module to a stream. It takes part from the next login on.
-// A session that is under way when it is deactivated goes on as it is, and is not held when its connection is lost.
+// A session that is under way when it is deactivated goes on as it is, and is not held when its connection is lost before it is activated again.
 func (m *SM) Activate(s *xmpp.Stream) error {
 	return m.Attach(s, m, func() error {
 		m.mu.Lock()
-		m.cur, m.prev, m.loaded, m.stored = nil, nil, false, nil
+		if m.cur == nil || m.cur.s != s { // else its session may go on
+			m.cur, m.prev, m.loaded, m.stored = nil, nil, false, nil
+		}
 		m.mu.Unlock()
 		m.journal.start(s.MyJID().Bare())
 		remove := s.AddDelegate(xmpp.Delegate{Name: "sm", Bind: binder{m}})

@@ -357,6 +357,15 @@ func TestDeactivate(t *testing.T) {
 			t.Error(err)
 		}
 		c.m.Deactivate()
+		if err := c.m.Activate(c.Stream); err != nil {
+			t.Fatal(err)
+		}
+		c.lose(srv)
+		c.login()
+		if n := c.m.Stats().Resumed; n != 1 {
+			t.Errorf("%d resumptions of a module that was off and on", n)
+		}
+		c.m.Deactivate()
 		rs := c.sendAll(1, 1)
 		time.Sleep(time.Second)
 		if got := states(rs); got != "acked" {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/sm"
@@ -198,6 +199,7 @@ func play(t *testing.T, ops []byte, base, inBase uint32) {
 		case 2: // <r/>
 			if ref.up {
 				srv.write(`<r xmlns="urn:xmpp:sm:3"/>`)
+				time.Sleep(10 * time.Millisecond) // an answer so soon after another waits a moment
 				synctest.Wait()
 				want := strconv.FormatUint(uint64(ref.inBase+uint32(ref.handled)), 10)
 				if got := srv.heard; len(got) == 0 || got[len(got)-1] != want {

@@ -166,17 +166,19 @@ func (t *tracker) tell(now bool) {
 	}
 }
 
-// requested answers an <r/>, now or later.
+// requested answers an <r/>, now or later: an answer says as much as several, and some servers ask after every stanza.
 func (t *tracker) requested() {
 	t.mu.Lock()
-	in := &t.in
+	in, w := &t.in, &t.watch
 	if len(in.open) > 0 {
 		in.owed = in.receivedLocked()
 	}
-	later := t.cfg.AckDelay > 0 && t.live
-	if later && (t.watch.ackDue.IsZero() || time.Until(t.watch.ackDue) > t.cfg.AckDelay) {
-		t.watch.ackDue = time.Time{}
-		t.dueLocked(t.cfg.AckDelay)
+	now := time.Now()
+	delay := max(t.cfg.AckDelay, gap-now.Sub(w.told))
+	later := delay > 0 && t.live
+	if due := now.Add(delay); later && (w.ackDue.IsZero() || due.Before(w.ackDue)) {
+		w.ackDue = due
+		t.armLocked(due)
 	}
 	t.mu.Unlock()
 	t.tell(!later)
@@ -189,7 +191,7 @@ func (t *tracker) writeAck() {
 	t.mu.Lock()
 	in := &t.in
 	h, live := in.countLocked(), t.live
-	in.unsaid, t.watch.ackDue = 0, time.Time{}
+	in.unsaid, t.watch.ackDue, t.watch.told = 0, time.Time{}, time.Now()
 	if in.handled >= in.owed {
 		in.owed = 0
 	}

@@ -204,6 +204,14 @@ func TestAnswers(t *testing.T) {
 		x.peer.Inject("<message/>" + r)
 		x.at(0, a(1))
 	})
+	run("many questions", quiet, func(t *testing.T, x rig) {
+		x.peer.Inject(strings.Repeat("<message/>"+r, 100))
+		x.at(0, a(1))
+		x.at(5*time.Millisecond, a(100))
+		x.peer.Play("C!idle 1s")
+		x.peer.Inject("<message/>" + r)
+		x.at(0, a(101))
+	})
 	delayed := quiet
 	delayed.AckDelay = 2 * time.Second
 	run("delayed", delayed, func(t *testing.T, x rig) {
@@ -223,8 +231,9 @@ func TestAnswers(t *testing.T) {
 		x.peer.Play("C!idle 1s")
 		x.peer.Inject("<message/><message/>" + r + "<message/><message/><message/>")
 		x.at(0, a(3))
-		x.at(0, a(4))
-		x.at(0, a(7))
+		x.at(0, a(6)) // and not the 4 in between: an answer waits a moment after another
+		x.peer.Inject(r)
+		x.at(5*time.Millisecond, a(7))
 	})
 	run("at the end", quiet, func(t *testing.T, x rig) {
 		x.peer.Inject("<message/><message/>")

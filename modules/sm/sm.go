@@ -64,7 +64,8 @@ type Config struct {
 	// If zero, what was not acknowledged is reported to [EndDelegate] and not sent again.
 	ResendOnNewSession bool
 
-	// RequestAfter is the number of stanzas sent after which an acknowledgement is requested. If zero, 100. If negative, not by number.
+	// RequestAfter is the number of stanzas sent after which an acknowledgement is requested;
+	// while one is on its way, it is an eighth of Limit, if that is more. If zero, 100. If negative, not by number.
 	RequestAfter int
 	// RequestDelay is how long after the last stanza sent an acknowledgement is requested. If zero, 250 ms. If negative, not by time.
 	RequestDelay time.Duration
@@ -76,7 +77,8 @@ type Config struct {
 	// Whatever it sends is a sign of life. If zero, 15 s. If negative, silence does not end the connection.
 	AckTimeout time.Duration
 
-	// AckDelay is how long an answer to the server's requests is put off, to say more in one. If zero, not at all.
+	// AckDelay is how long an answer to the server's requests is put off, to say more in one. If zero, not at all, unless
+	// the last answer was less than 5 ms ago.
 	AckDelay time.Duration
 	// AckAfter is the number of handled stanzas after which the server is told without a request. If zero, not by number.
 	AckAfter int
@@ -115,6 +117,9 @@ func (c Config) withDefaults() Config {
 	def(&c.RequestDelay, 250*time.Millisecond)
 	def(&c.Idle, 40*time.Second)
 	def(&c.AckTimeout, 15*time.Second)
+	if c.Limit <= 0 {
+		c.Limit = 5000
+	}
 	if c.MustMark == nil {
 		c.MustMark = func(st stanza.Stanza) bool {
 			m, ok := st.(*stanza.Message)

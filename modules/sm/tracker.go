@@ -105,7 +105,7 @@ func (t *tracker) Sent(u xmpp.Unacked) (behind *etree.Element) {
 	if !t.live {
 		return nil
 	}
-	if n := t.cfg.RequestAfter; n > 0 && w.unasked >= n {
+	if t.manyLocked() {
 		t.askedLocked(u.Time)
 		return request
 	}
@@ -144,7 +144,9 @@ func (t *tracker) ReceiveElement(el *etree.Element) (taken bool, err error) {
 		}
 		acked, err := t.ack(h)
 		if err == nil {
-			t.answered()
+			if t.answered() {
+				t.tracking.Write(stanza.Raw(request))
+			}
 			t.notifyAcked(acked)
 		}
 		return true, err

@@ -11,6 +11,8 @@ const (
 	tick = 10 * time.Second
 	// jump is what the clock has to differ by from the time that has passed.
 	jump = 2 * time.Second
+	// gap is how soon after an answer to the server the next one may come, unless the connection is about to end.
+	gap = 5 * time.Millisecond
 	// patience is for how many times AckTimeout a server that says other things may leave a request unanswered.
 	patience = 4
 )
@@ -27,6 +29,7 @@ type watch struct {
 	flushes  uint64    // batches that were begun
 	askedIn  uint64    // the last before the request
 
+	told   time.Time // when the server was told last what was handled
 	ackDue time.Time // when to tell the server what was handled; zero if not by time
 	wall   time.Time // the clock, and
 	mono   time.Time // the time, when they were looked at last
@@ -81,18 +84,34 @@ func (t *tracker) askedLocked(now time.Time) {
 	}
 }
 
-// answered notes that the server has acknowledged something, were it nothing new. What it has left out is asked for again.
-func (t *tracker) answered() {
+// manyLocked reports whether it is time to ask because of the number of stanzas sent. While an answer is on its way, which takes its time
+// under load, there have to be many more: an eighth of what may be unacknowledged at all.
+func (t *tracker) manyLocked() bool {
+	n, w := t.cfg.RequestAfter, &t.watch
+	if n > 0 && !w.asked.IsZero() {
+		n = max(n, t.cfg.Limit/8)
+	}
+	return n > 0 && w.unasked >= n
+}
+
+// answered notes that the server has acknowledged something, were it nothing new, and returns whether to ask again at once.
+// What it has left out is asked for in a while.
+func (t *tracker) answered() (ask bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w := &t.watch
+	w, now := &t.watch, time.Now()
 	w.asked = time.Time{}
+	if t.manyLocked() {
+		t.askedLocked(now)
+		return true
+	}
 	if t.sent > t.acked && w.unasked == 0 {
-		w.unasked, w.lastSent = 1, time.Now()
+		w.unasked, w.lastSent = 1, now
 		if t.cfg.RequestDelay >= 0 {
-			t.armLocked(w.lastSent.Add(t.cfg.RequestDelay))
+			t.armLocked(now.Add(t.cfg.RequestDelay))
 		}
 	}
+	return false
 }
 
 // ask requests an acknowledgement.

@@ -233,13 +233,19 @@ func TestRequests(t *testing.T) {
 	t.Run("after a number", func(t *testing.T) {
 		bubble(t, func(t *testing.T, srv *xmpptest.Server) {
 			cfg := quiet
-			cfg.RequestAfter = 3
+			cfg.RequestAfter, cfg.Limit = 3, 64
 			c, peer := manual(t, srv, cfg)
-			send(c, 8)
+			send(c, 16)
 			expect(peer, 3)
 			peer.Expect(request)
-			expect(peer, 3)
+			expect(peer, 8) // while an answer is on its way, an eighth of the limit
 			peer.Expect(request)
+			expect(peer, 5)
+			peer.Inject("<a xmlns='urn:xmpp:sm:3' h='3'/>")
+			peer.Expect(request)
+			peer.Inject("<a xmlns='urn:xmpp:sm:3' h='16'/>")
+			settle()
+			send(c, 2)
 			expect(peer, 2)
 			peer.Play("C!idle 1h")
 			send(c, 1)
