@@ -2,6 +2,7 @@ package sm
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 )
 
@@ -122,6 +123,13 @@ func (m *SM) WaitAcked(ctx context.Context) error {
 	defer t.forget(w)
 	t.ask()
 	return t.s.Await(ctx, w.done)
+}
+
+// forget ends a WaitAcked.
+func (t *tracker) forget(w waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiters = slices.DeleteFunc(t.waiters, func(x waiter) bool { return x == w })
 }
 
 // Load reads Config.Storage now. Otherwise the first login does: too late to connect to where the server wants

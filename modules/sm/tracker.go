@@ -209,13 +209,6 @@ func (t *tracker) ack(h uint32) ([]xmpp.Unacked, error) {
 	return acked, nil
 }
 
-// forget ends a WaitAcked.
-func (t *tracker) forget(w waiter) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.waiters = slices.DeleteFunc(t.waiters, func(x waiter) bool { return x == w })
-}
-
 func (t *tracker) notifyAcked(acked []xmpp.Unacked) {
 	if len(acked) > 0 {
 		notify(t.m, t.s, Delegate.ack, func(ctx context.Context, d AckDelegate) { d.StreamManagementDidReceiveAck(ctx, t.m, acked) })
