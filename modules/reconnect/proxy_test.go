@@ -18,6 +18,7 @@ import (
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/reconnect"
 	"github.com/go-xmppframework/xmpp/xmpptest"
+	socks "golang.org/x/net/proxy"
 )
 
 // checkGoroutines fails the test if it ends with more goroutines than it began with.
@@ -36,11 +37,12 @@ func checkGoroutines(t *testing.T) {
 	})
 }
 
-// proxy is an HTTP proxy that knows CONNECT, RFC 9110 section 9.3.6.
+// proxy is an HTTP proxy that knows CONNECT, RFC 9110 section 9.3.6, or a SOCKS5 proxy, RFC 1928.
 type proxy struct {
-	addr string
-	back func(ctx context.Context) (net.Conn, error) // connects to the server behind it
-	hold bool                                        // the answer waits for the first words of the server, so that both are one packet
+	addr  string
+	socks bool
+	back  func(ctx context.Context) (net.Conn, error) // connects to the server behind it
+	hold  bool                                        // the answer waits for the first words of the server, so that both are one packet
 
 	mu    sync.Mutex
 	ln    net.Listener
@@ -103,20 +105,23 @@ func (p *proxy) serve(c net.Conn) {
 		return
 	}
 	in := bufio.NewReader(c)
-	req, err := http.ReadRequest(in)
-	if err != nil || req.Method != http.MethodConnect {
+	ask, good, bad := askedHTTP, "HTTP/1.1 200 Connection established\r\nServer: test\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n"
+	if p.socks {
+		ask, good, bad = askedSOCKS, "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00", "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"
+	}
+	if !ask(in, c) {
 		return
 	}
-	server, err := p.back(req.Context())
+	server, err := p.back(context.Background())
 	if err != nil {
-		fmt.Fprint(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+		_, _ = io.WriteString(c, bad)
 		return
 	}
 	defer server.Close()
 	if !p.keep(server) {
 		return
 	}
-	reply := []byte("HTTP/1.1 200 Connection established\r\nServer: test\r\n\r\n")
+	reply := []byte(good)
 	if p.hold {
 		first := make([]byte, 4096)
 		n, err := server.Read(first)
@@ -132,15 +137,61 @@ func (p *proxy) serve(c net.Conn) {
 	_, _ = io.Copy(c, server)
 }
 
+// askedHTTP reads a request for a connection.
+func askedHTTP(in *bufio.Reader, _ io.Writer) bool {
+	req, err := http.ReadRequest(in)
+	return err == nil && req.Method == http.MethodConnect
+}
+
+// askedSOCKS reads a greeting and a request for a connection to a name.
+func askedSOCKS(in *bufio.Reader, out io.Writer) bool {
+	greeting := make([]byte, 2)
+	if _, err := io.ReadFull(in, greeting); err != nil || greeting[0] != 5 {
+		return false
+	}
+	if _, err := in.Discard(int(greeting[1])); err != nil {
+		return false
+	}
+	if _, err := io.WriteString(out, "\x05\x00"); err != nil {
+		return false
+	}
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(in, head); err != nil || string(head[:4]) != "\x05\x01\x00\x03" {
+		return false
+	}
+	_, err := in.Discard(int(head[4]) + 2)
+	return err == nil
+}
+
 // dial is a Config.Dial that goes through the proxy. What came with the answer is read before what comes after it.
 func (p *proxy) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	p.mu.Lock()
 	proxyAddr := p.addr
 	p.mu.Unlock()
+	via := dialHTTP
+	if p.socks {
+		via = dialSOCKS
+	}
+	c, err := via(ctx, network, proxyAddr, addr)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	return c, nil
+}
+
+func dialSOCKS(ctx context.Context, network, proxyAddr, addr string) (net.Conn, error) {
+	d, err := socks.SOCKS5(network, proxyAddr, nil, new(net.Dialer))
+	if err != nil {
+		return nil, err
+	}
+	return d.(socks.ContextDialer).DialContext(ctx, network, addr)
+}
+
+func dialHTTP(ctx context.Context, network, proxyAddr, addr string) (net.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, proxyAddr)
 	if err != nil {
-		return nil, fmt.Errorf("proxy: %w", err)
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
@@ -152,7 +203,7 @@ func (p *proxy) dial(ctx context.Context, network, addr string) (net.Conn, error
 	}
 	if err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("proxy: %w", err)
+		return nil, err
 	}
 	return &proxied{c, r}, nil
 }
@@ -166,11 +217,16 @@ func (p *proxied) Read(b []byte) (int, error) { return p.r.Read(b) }
 
 // TestRel_R32: a proxy that dies is a failure to dial, after which attempts go on, until it is back.
 func TestRel_R32(t *testing.T) {
+	t.Run("HTTP", func(t *testing.T) { dies(t, false) })
+	t.Run("SOCKS5", func(t *testing.T) { dies(t, true) })
+}
+
+func dies(t *testing.T, viaSOCKS bool) {
 	checkGoroutines(t)
 	srv := xmpptest.NewServer(t)
 	cfg := srv.Config("juliet")
 	inMemory := cfg.Dial
-	p := &proxy{back: func(ctx context.Context) (net.Conn, error) { return inMemory(ctx, "tcp", "example.test:5222") }}
+	p := &proxy{socks: viaSOCKS, back: func(ctx context.Context) (net.Conn, error) { return inMemory(ctx, "tcp", "example.test:5222") }}
 	p.start(t)
 	cfg.Dial = p.dial
 	s, err := xmpp.New(cfg)
@@ -227,10 +283,15 @@ func (e proxyEvents) ReconnectDidFail(_ context.Context, _ *reconnect.Reconnect,
 
 // TestRel_R32_Behind: what the server says in the same packet as the proxy's answer is not lost.
 func TestRel_R32_Behind(t *testing.T) {
+	t.Run("HTTP", func(t *testing.T) { behind(t, false) })
+	t.Run("SOCKS5", func(t *testing.T) { behind(t, true) })
+}
+
+func behind(t *testing.T, viaSOCKS bool) {
 	checkGoroutines(t)
 	const hello = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='example.test' id='1' version='1.0'>` +
 		`<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>`
-	p := &proxy{hold: true, back: func(context.Context) (net.Conn, error) {
+	p := &proxy{socks: viaSOCKS, hold: true, back: func(context.Context) (net.Conn, error) {
 		c, server := net.Pipe()
 		go func() { // a server that speaks at once, before it is spoken to
 			defer server.Close()
