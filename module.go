@@ -44,6 +44,29 @@ type FeatureProvider interface {
 	Features() []string
 }
 
+// CapabilityFinder is a [Module] that knows what others can do: modules/caps.
+// Other modules find it with [ModuleOf] and decide by it, without importing it.
+type CapabilityFinder interface {
+	// Supports reports whether the client at a full address has announced a feature.
+	// For a bare one it reports whether any of its available clients has. known is false if nothing was heard, or it is not verified yet.
+	// It does not wait and asks nobody.
+	Supports(of JID, feature string) (yes, known bool)
+}
+
+// SubscriptionFinder is a [Module] that knows who sees whose presence: modules/roster.
+type SubscriptionFinder interface {
+	// SharesPresence reports whether the account's presence goes to that contact: a subscription of "from" or "both",
+	// or the account itself. known is false as long as there is no roster. It does not wait and asks nobody.
+	SharesPresence(with JID) (yes, known bool)
+}
+
+// AvatarKeeper is a [Module] that notes the avatars of contacts: modules/roster.
+type AvatarKeeper interface {
+	// KeepAvatar notes the hash of a contact's avatar, lower-case hexadecimal SHA-1; empty if there is none any more.
+	// It does not wait.
+	KeepAvatar(of JID, hash string)
+}
+
 // ModuleBase is what a module embeds: it remembers the stream and undoes what activation did. The zero value is inactive.
 type ModuleBase struct {
 	mu      sync.Mutex

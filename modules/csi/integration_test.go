@@ -2,8 +2,6 @@ package csi_test
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,21 +14,12 @@ import (
 // realClient logs a new account in at a real server, with the module on the stream; received messages go to the channel.
 func realClient(t *testing.T, srv *integration.Server) (*csi.CSI, *xmpp.Stream, chan *stanza.Message) {
 	t.Helper()
-	addr, password := srv.NewAccount(t)
-	host, port, err := net.SplitHostPort(srv.Addr(integration.STARTTLS))
-	must(t, err)
-	n, _ := strconv.Atoi(port)
-	s, err := xmpp.New(xmpp.Config{JID: xmpp.MustParseJID(addr), Credentials: xmpp.Password(password), Host: host, Port: n, RootCAs: srv.Roots()})
-	must(t, err)
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	got := make(chan *stanza.Message, 10)
-	s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) { got <- m })})
 	c := csi.New(csi.Config{})
-	must(t, c.Activate(s))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	must(t, s.Login(ctx))
-	return c, s, got
+	return c, srv.Client(t, func(s *xmpp.Stream) {
+		s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) { got <- m })})
+		must(t, c.Activate(s))
+	}), got
 }
 
 // TestIntegration sees a real server hold a typing notice back while the client is inactive, in a first and in a second session,

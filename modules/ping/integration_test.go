@@ -3,8 +3,6 @@ package ping_test
 import (
 	"context"
 	"errors"
-	"net"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,27 +14,12 @@ import (
 // realClient logs a new account in at a real server, with the module on the stream.
 func realClient(t *testing.T, srv *integration.Server, cfg ping.Config) (*ping.Ping, *xmpp.Stream) {
 	t.Helper()
-	addr, password := srv.NewAccount(t)
-	host, port, err := net.SplitHostPort(srv.Addr(integration.STARTTLS))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, _ := strconv.Atoi(port)
-	s, err := xmpp.New(xmpp.Config{JID: xmpp.MustParseJID(addr), Credentials: xmpp.Password(password), Host: host, Port: n, RootCAs: srv.Roots()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	p := ping.New(cfg)
-	if err := p.Activate(s); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := s.Login(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return p, s
+	return p, srv.Client(t, func(s *xmpp.Stream) {
+		if err := p.Activate(s); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestIntegration pings a real server, and another client through it, in both directions.
