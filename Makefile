@@ -11,9 +11,11 @@ SOAK       ?= 5m
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     = . bench
 
-.PHONY: test tools check servers unit fuzz soak examples bench-tools bench-test bench bench-quick
+XMPPJS      = internal/interop/clients/xmppjs
 
-test: tools check servers unit examples bench-test fuzz
+.PHONY: test tools check servers interop-tools unit fuzz soak examples bench-tools bench-test bench bench-quick
+
+test: tools check servers interop-tools unit examples bench-test fuzz
 
 # need COMMANDS, PACKAGES: installs the packages if a command is missing and root may; what is missing all the same says so itself.
 need = @for c in $(1); do command -v $$c >/dev/null && continue; \
@@ -29,6 +31,15 @@ check:
 
 servers:
 	$(GO) run ./internal/integration/cmd/servers install
+
+# The clients of others that the tests talk to: slixmpp and @xmpp/client.
+interop-tools: $(XMPPJS)/node_modules/.package-lock.json
+	@/usr/bin/python3 -c "import slixmpp" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-slixmpp; }
+
+$(XMPPJS)/node_modules/.package-lock.json: $(XMPPJS)/package-lock.json
+	$(call need,node npm,nodejs npm)
+	npm ci --prefix $(XMPPJS) --ignore-scripts --no-audit --no-fund --loglevel=error
 
 # One package at a time: some of them load the machine, and others look at the clock.
 unit:

@@ -1,0 +1,105 @@
+"""A slixmpp client that is told what to do, a JSON object a line, and tells what it hears in the same way.
+
+slix.py HOST PORT JID PASSWORD CA-FILE
+"""
+import asyncio
+import base64
+import json
+import sys
+
+import slixmpp
+
+host, port, jid, password, ca = sys.argv[1:6]
+
+
+def tell(**event):
+    print(json.dumps(event), flush=True)
+
+
+class Client(slixmpp.ClientXMPP):
+    def __init__(self):
+        super().__init__(jid, password)
+        self.ca_certs = ca
+        self.auto_authorize = None  # subscriptions are answered when told so
+        self.auto_subscribe = False
+        for plugin in ("xep_0030", "xep_0054", "xep_0115", "xep_0085"):
+            self.register_plugin(plugin)
+        self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": False})
+        for name in ("message", "receipt_received", "presence_subscribe", "presence_subscribed", "presence_unsubscribe",
+                     "presence_unsubscribed", "presence_available", "presence_unavailable", "roster_update"):
+            self.add_event_handler(name, getattr(self, "on_" + name))
+        self.add_event_handler("session_start", self.on_start)
+        self.add_event_handler("disconnected", lambda reason: self.loop.stop())
+        for state in ("active", "composing", "paused", "inactive", "gone"):
+            self.add_event_handler("chatstate_" + state, self.on_chatstate)
+
+    async def on_start(self, _):
+        await self.get_roster()
+        self.send_presence()
+        tell(event="online", jid=self.boundjid.full)
+        reader = asyncio.StreamReader()
+        await self.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        while line := await reader.readline():
+            command = json.loads(line)
+            try:
+                tell(event="done", n=command["n"], **(await getattr(self, "do_" + command["do"])(**command.get("args", {})) or {}))
+            except Exception as e:  # whatever it was, the test is told
+                tell(event="done", n=command["n"], error=f"{type(e).__name__}: {e}")
+        self.disconnect()
+
+    def on_message(self, m):
+        if m["body"]:
+            tell(event="message", **{"from": m["from"].full, "id": m["id"], "type": m["type"], "body": m["body"]})
+
+    def on_chatstate(self, m):
+        tell(event="chatstate", **{"from": m["from"].full, "state": m["chat_state"]})
+
+    def on_receipt_received(self, m):
+        tell(event="receipt", **{"from": m["from"].full, "id": m["receipt"]})
+
+    def presence(self, p):
+        tell(event="presence", **{"from": p["from"].full, "type": p["type"], "show": p["show"] or "", "status": p["status"]})
+
+    on_presence_subscribe = on_presence_subscribed = on_presence_unsubscribe = presence
+    on_presence_unsubscribed = on_presence_available = on_presence_unavailable = presence
+
+    def on_roster_update(self, iq):
+        tell(event="roster", items={str(j): {"subscription": i["subscription"], "name": i["name"], "groups": list(i["groups"])}
+                                    for j, i in iq["roster"]["items"].items()})
+
+    async def do_message(self, to, body, id="", receipt=False):
+        m = self.make_message(mto=to, mbody=body, mtype="chat")
+        if id:
+            m["id"] = id
+        if receipt:
+            m["request_receipt"] = True
+        m.send()
+
+    async def do_presence(self, to=None, type=None, show=None, status=None):
+        self.send_presence(pto=to, ptype=type, pshow=show, pstatus=status)
+
+    async def do_chatstate(self, to, state):
+        m = self.make_message(mto=to, mtype="chat")
+        m["chat_state"] = state
+        m.send()
+
+    async def do_setvcard(self, name, photo=""):
+        card = self.plugin["xep_0054"].make_vcard()
+        card["FN"] = name
+        if photo:
+            card["PHOTO"]["TYPE"] = "image/png"
+            card["PHOTO"]["BINVAL"] = base64.b64decode(photo)
+        await self.plugin["xep_0054"].publish_vcard(card)
+
+    async def do_getvcard(self, jid):
+        card = (await self.plugin["xep_0054"].get_vcard(jid))["vcard_temp"]
+        return {"name": card["FN"], "photo": base64.b64encode(card["PHOTO"]["BINVAL"] or b"").decode()}
+
+    async def do_features(self, jid):
+        info = await self.plugin["xep_0030"].get_info(jid=jid, local=False, cached=False)
+        return {"features": sorted(info["disco_info"]["features"])}
+
+
+client = Client()
+client.connect((host, int(port)))
+client.loop.run_forever()
