@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -63,8 +64,15 @@ func Install(log io.Writer) error {
 			newer = append(newer, k)
 		}
 	}
+	var packages []string
 	if len(older) > 0 {
-		err = in.apt(hostPackages)
+		packages = hostPackages
+	}
+	if _, err := locatePostgres(); err != nil {
+		packages = append(slices.Clone(packages), "postgresql")
+	}
+	if len(packages) > 0 {
+		err = in.apt(packages)
 	}
 	if len(newer) > 0 {
 		err = errors.Join(err, in.sideRoot())
@@ -72,12 +80,15 @@ func Install(log io.Writer) error {
 	return errors.Join(err, errors.Join(missing(kinds)...))
 }
 
-// missing returns an error for every kind that is not there.
+// missing returns an error for every kind that is not there, and for the database.
 func missing(kinds []Kind) (errs []error) {
 	for _, k := range kinds {
 		if _, err := locate(k); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if _, err := locatePostgres(); err != nil {
+		errs = append(errs, err)
 	}
 	return errs
 }
@@ -124,7 +135,7 @@ func (in *installer) apt(packages []string) error {
 // a service that an administrator runs is left alone.
 func newServices(packages []string) (services []string) {
 	for _, p := range packages {
-		if p != "prosody" && p != "ejabberd" {
+		if p != "prosody" && p != "ejabberd" && p != "postgresql" {
 			continue
 		}
 		out, _ := exec.Command("dpkg-query", "--show", "--showformat=${db:Status-Status}", p).Output()

@@ -205,12 +205,7 @@ func (s *Server) makeDir() (err error) {
 	if s.prog.root != "/" {
 		s.inner = sideRootMount
 	}
-	// The lock is taken under another name, so that a sweeper never sees the file before it is locked.
-	tmp := filepath.Join(s.dir, "lock.new")
-	if s.lock, err = lockFile(tmp, false, false); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp, filepath.Join(s.dir, "lock")); err != nil {
+	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
 	}
 	for _, sub := range []string{"data", "files", "upload"} {
@@ -219,6 +214,17 @@ func (s *Server) makeDir() (err error) {
 		}
 	}
 	return writeCertificates(filepath.Join(s.dir, "tls"))
+}
+
+// lockDir says that somebody is using the folder, until the file is closed or the program ends.
+func lockDir(dir string) (*os.File, error) {
+	// The lock is taken under another name, so that a sweeper never sees the file before it is locked.
+	tmp := filepath.Join(dir, "lock.new")
+	f, err := lockFile(tmp, false, false)
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Rename(tmp, filepath.Join(dir, "lock"))
 }
 
 var sweepOnce sync.Once

@@ -5,6 +5,7 @@ package integration
 import (
 	"errors"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,10 @@ func spawn(_, _ []string, _, _ string) (*process, error) { return nil, errLinux 
 func (*process) alive() bool { return false }
 
 func (*process) stop(time.Duration) error { return errLinux }
+
+func (*process) signal(syscall.Signal, bool) {}
+
+func (*process) exited(time.Duration) bool { return true }
 
 func strays(string) []int { return nil }
 

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,16 +35,17 @@ func currentMode(t testing.TB) mode {
 	panic("unreachable")
 }
 
+const installHint = "go run ./internal/integration/cmd/servers install"
+
 // check ends the test if there is no server of that kind.
 func check(t testing.TB, k Kind) {
 	t.Helper()
 	m := currentMode(t)
 	if _, err := locate(k); err != nil {
-		const hint = "go run ./internal/integration/cmd/servers install"
 		if m == required {
-			t.Fatalf("XMPP_INTEGRATION=required: %v; run: %s", err, hint)
+			t.Fatalf("XMPP_INTEGRATION=required: %v; run: %s", err, installHint)
 		}
-		t.Skipf("real servers: %v; run: %s", err, hint)
+		t.Skipf("real servers: %v; run: %s", err, installHint)
 	}
 }
 
@@ -138,9 +140,8 @@ func Main(m *testing.M) int {
 	}
 	code := m.Run()
 	for key := range live.Range {
-		s := key.(*Server)
-		if err := s.Close(); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", s.Kind, err)
+		if err := key.(io.Closer).Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
 		}
 	}
