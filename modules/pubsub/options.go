@@ -1,0 +1,114 @@
+package pubsub
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// Names of the options of nodes (XEP-0060 section 16.4.4), those that clients need most.
+const (
+	AccessModel           = "pubsub#access_model"             // open, presence, roster, authorize, whitelist
+	PublishModel          = "pubsub#publish_model"            // publishers, subscribers, open
+	PersistItems          = "pubsub#persist_items"            // true, false
+	MaxItems              = "pubsub#max_items"                // a number, or max
+	SendLastPublishedItem = "pubsub#send_last_published_item" // never, on_sub, on_sub_and_presence
+	NotificationType      = "pubsub#notification_type"        // normal, headline
+	DeliverPayloads       = "pubsub#deliver_payloads"         // true, false
+	NotifyRetract         = "pubsub#notify_retract"           // true, false
+	NotifyDelete          = "pubsub#notify_delete"            // true, false
+	Title                 = "pubsub#title"                    // text
+)
+
+// nsForm is the namespace of XEP-0004.
+const nsForm = "jabber:x:data"
+
+// Options are fields of a form by name, each with its values: mostly one, several for lists.
+// The field FORM_TYPE is not among them.
+type Options map[string][]string
+
+// NewOptions makes options of names and single values by turns. It panics if a value is missing.
+func NewOptions(pairs ...string) Options {
+	if len(pairs)%2 != 0 {
+		panic("pubsub: NewOptions: a name without a value")
+	}
+	o := make(Options, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		o[pairs[i]] = []string{pairs[i+1]}
+	}
+	return o
+}
+
+// Get is the first value of a field, empty if there is none.
+func (o Options) Get(name string) string {
+	if v := o[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// Set gives a field its values.
+func (o Options) Set(name string, values ...string) { o[name] = values }
+
+// form makes a submitted form (XEP-0004) of that type; fields are in the order of their names.
+func (o Options) form(formType string) *stanza.Builder {
+	b := stanza.New("x", nsForm).A("type", "submit").C("field").A("var", "FORM_TYPE").A("type", "hidden").C("value").T(formType).Up().Up()
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		if name == "FORM_TYPE" {
+			continue
+		}
+		b.C("field").A("var", name)
+		for _, v := range o[name] {
+			b.C("value").T(v).Up()
+		}
+		b.Up()
+	}
+	return b
+}
+
+// optionsOf reads a form.
+func optionsOf(x *etree.Element) Options {
+	o := make(Options)
+	for f := range stanza.Children(x, "field", nsForm) {
+		name := stanza.AttrOr(f, "var", "")
+		if name == "" || name == "FORM_TYPE" {
+			continue
+		}
+		var values []string
+		for v := range stanza.Children(f, "value", nsForm) {
+			values = append(values, stanza.Text(v))
+		}
+		o[name] = values
+	}
+	return o
+}
+
+// metBy reports whether a node that is configured so is what the options demand.
+func (o Options) metBy(config Options) bool {
+	for name, want := range o {
+		have, ok := config[name]
+		if name != "FORM_TYPE" && (!ok || !slices.EqualFunc(normal(want), normal(have), sameValue)) {
+			return false
+		}
+	}
+	return true
+}
+
+func normal(values []string) []string {
+	return slices.Sorted(slices.Values(values))
+}
+
+// sameValue compares values; a boolean has two spellings of each.
+func sameValue(a, b string) bool { return a == b || boolean(a) != 0 && boolean(a) == boolean(b) }
+
+func boolean(s string) int {
+	switch s {
+	case "true", "1":
+		return 1
+	case "false", "0":
+		return -1
+	}
+	return 0
+}
