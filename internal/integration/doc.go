@@ -4,6 +4,8 @@
 // Each server listens on free ports of 127.0.0.1, keeps its data in a temporary folder and runs in a session of its own.
 // Nothing outlives the program that started it, not even one that is killed with SIGKILL.
 //
+// Besides there is PostgreSQL, for what is stored: see [SharedPostgres].
+//
 // A test package that talks to servers has
 //
 //	func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
