@@ -8,6 +8,7 @@ import (
 	"github.com/beevik/etree"
 
 	"github.com/go-xmppframework/xmpp/jid"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 )
 
 // A Presence says who is available, and carries subscriptions (RFC 6121 §3, §4).
@@ -86,7 +87,7 @@ func (p *Presence) IdleSince() (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t, err := ParseTime(v)
+	t, err := datetime.Parse(v)
 	return t, err == nil
 }
 
@@ -96,7 +97,7 @@ func (p *Presence) SetIdleSince(t time.Time) {
 	RemoveChildren(e, "idle", NSIdle)
 	if e != nil && !t.IsZero() {
 		c := addChild(nil, e, "idle", NSIdle)
-		c.CreateAttr("since", FormatTime(t))
+		c.CreateAttr("since", datetime.Format(t))
 	}
 }
 

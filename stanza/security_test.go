@@ -142,7 +142,7 @@ var elementReaders = map[string]func(e *etree.Element) string{
 // otherFunctions read no element, or make, change or print one, or go by prefix, which the caller has asked for.
 var otherFunctions = []string{
 	"New", "NewIQ", "NewMessage", "NewPresence", "NewID", "Raw", "From", "IQFrom", "MessageFrom", "PresenceFrom", "Parse", "ParseElement", "ParseError",
-	"IsTo", "IsFrom", "IsToOrFrom", "ParseShow", "ParseInt", "ParseTime", "FormatTime", "DecodeBase64", "ImageType",
+	"IsTo", "IsFrom", "IsToOrFrom", "ParseShow", "ParseInt", "DecodeBase64", "ImageType",
 	"SetAttr", "RemoveAttr", "SetNamespace", "DeclarePrefix", "SetText", "RemoveChildren", "RemoveChildrenByPrefix", "SetAttrInt", "SetAttrBool", "SetAttrFloat",
 	"ChildByPrefix", "ChildrenByPrefix", "Detach", "Compact", "Pretty",
 }

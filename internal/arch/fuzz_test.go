@@ -18,7 +18,8 @@ var fuzzTargets = map[string][]string{
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/sm":         {"FuzzSM"},
 	"sasl":               {"FuzzSCRAM"},
-	"stanza":             {"FuzzStanza", "FuzzTime"},
+	"stanza":             {"FuzzStanza"},
+	"stanza/datetime":    {"FuzzDateTime"},
 }
 
 func TestFuzzTargets(t *testing.T) {

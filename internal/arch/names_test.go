@@ -53,7 +53,7 @@ func types(files []*ast.File, f func(spec *ast.TypeSpec, doc string)) {
 
 func publicPackages(t *testing.T) []string {
 	t.Helper()
-	dirs := []string{".", "jid", "sasl", "stanza", "stanza/sid", "xmpptest"}
+	dirs := []string{".", "jid", "sasl", "stanza", "stanza/datetime", "stanza/sid", "xmpptest"}
 	modules, err := fs.ReadDir(os.DirFS("../.."), "modules")
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ var shownElsewhere = map[string]string{
 	"Config": "Example", "Credentials": "PasswordFunc", "JID": "jid.JID", "TLSPolicy": "Config", "Resolver": "Config",
 	"State": "Stream", "SessionKind": "Binder", "Tracking": "Tracker", "TrackOptions": "Tracker", "Unacked": "Tracker", "ReceiptState": "Receipt", "Binding": "Binder",
 	"MessageFunc": "Example", "PresenceFunc": "Queue", "IQFunc": "Stream_HandleIQ", "IQHandler": "Stream_HandleIQ",
-	"Module": "ModuleBase", "Receiver": "ModuleBase", "FeatureProvider": "ModuleBase", "CapabilityFinder": "ModuleBase", "SubscriptionFinder": "ModuleBase", "AvatarKeeper": "ModuleBase", "Delegates": "ModuleBase",
+	"Module": "ModuleBase", "Receiver": "ModuleBase", "FeatureProvider": "ModuleBase", "CapabilityFinder": "ModuleBase", "SubscriptionFinder": "ModuleBase", "AvatarKeeper": "ModuleBase", "PresenceClaimer": "ModuleBase", "Delegates": "ModuleBase",
 	"Attempt": "ConnectError", "DisconnectedError": "Stream_Await", "PanicError": "Config", "SlowDelegateError": "Delegate", "SASLCondition": "AuthError",
 }
 

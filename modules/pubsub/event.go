@@ -2,6 +2,8 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 )
 
 // EventKind says what has happened to a node.
@@ -70,7 +73,19 @@ type NodeDelegate interface {
 
 // check finds mistakes that can be found at registration.
 func (d *Delegate) check() {
-	if d.Items == nil && d.Node == nil {
+	rv := reflect.ValueOf(d).Elem()
+	found := false
+	for i := range rv.NumField() {
+		f := rv.Field(i)
+		if f.IsNil() {
+			continue
+		}
+		found = true
+		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
+			panic(fmt.Sprintf("pubsub: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
+		}
+	}
+	if !found {
 		panic("pubsub: AddDelegate: no family is set")
 	}
 }
@@ -93,7 +108,7 @@ func EventsIn(m *stanza.Message, own xmpp.JID) []Event {
 	var out []Event
 	for c := range stanza.Children(el, stanza.Any, NSEvent) {
 		if e, ok := eventOf(c); ok {
-			e.Service, e.Message = service.Clone(), m
+			e.Service, e.Delay, e.Message = service.Clone(), delayOf(m), m
 			out = append(out, e)
 		}
 	}
@@ -108,15 +123,24 @@ func eventOf(c *etree.Element) (e Event, ok bool) {
 			e.Items = append(e.Items, itemOf(x))
 		}
 		for x := range stanza.Children(c, "retract", NSEvent) {
-			e.Retracted = append(e.Retracted, stanza.AttrOr(x, "id", ""))
+			e.Retracted = append(e.Retracted, strings.Clone(stanza.AttrOr(x, "id", "")))
 		}
 	case DeleteEvent:
-		e.Redirect = stanza.AttrOr(stanza.Child(c, "redirect", NSEvent), "uri", "")
+		e.Redirect = strings.Clone(stanza.AttrOr(stanza.Child(c, "redirect", NSEvent), "uri", ""))
 	case PurgeEvent:
 	default:
 		return e, false
 	}
 	return e, e.Node != ""
+}
+
+// delayOf is when it happened what a message tells, if the message says so (XEP-0203).
+func delayOf(m *stanza.Message) time.Time {
+	t, err := datetime.Parse(stanza.AttrOr(m.Child("delay", "urn:xmpp:delay"), "stamp", ""))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }
 
 // interest is one call of Notify.
@@ -126,6 +150,7 @@ type interest struct {
 }
 
 // Notify asks for the events of a node of the own account and of all contacts (XEP-0163 section 4): h is called on queue, nil for one of its own.
+// Events of services that are no accounts do not come here.
 // The interest is announced with the features of the client, by the modules for service discovery and capabilities: contacts' servers
 // look there. Called while logged in, it counts from the next presence that is sent on: see [xmpp.Stream.ResendMyPresence].
 // stop takes it back, and waits as [xmpp.Delegates.Add] says.
@@ -163,7 +188,7 @@ func (p *PubSub) tell(s *xmpp.Stream, e Event) {
 	interests := slices.Clone(p.interests)
 	p.mu.Unlock()
 	for _, i := range interests {
-		if i.node == e.Node {
+		if i.node == e.Node && e.Service.Local() != "" {
 			i.list.Notify(s, func(ctx context.Context, h Handler) { h(ctx, p, e) })
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 	"github.com/go-xmppframework/xmpp/stanza/sid"
 )
 
@@ -145,7 +146,7 @@ func (t *tracker) resend(u xmpp.Unacked) stanza.Stanza {
 		return m
 	}
 	m = m.Copy()
-	m.Add(stanza.New("delay", nsDelay).A("stamp", stanza.FormatTime(u.Time)))
+	m.Add(stanza.New("delay", nsDelay).A("stamp", datetime.Format(u.Time)))
 	return m
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
@@ -82,7 +83,7 @@ func TestResend(t *testing.T) {
 		t.Fatalf("stamps: %v", stamps)
 	}
 	for _, s := range stamps[:2] {
-		if at, err := stanza.ParseTime(s); err != nil || at.Before(before.Add(-time.Millisecond)) || at.After(time.Now()) || !strings.HasSuffix(s, "Z") || len(s) != len("2026-01-02T03:04:05.678Z") {
+		if at, err := datetime.Parse(s); err != nil || at.Before(before.Add(-time.Millisecond)) || at.After(time.Now()) || !strings.HasSuffix(s, "Z") || len(s) != len("2026-01-02T03:04:05.678Z") {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
