@@ -7,6 +7,7 @@
 //
 //	| package   | what it does                                    | specification |
 //	|-----------|-------------------------------------------------|---------------|
+//	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |
 //	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
