@@ -21,6 +21,7 @@ type pendingIQ struct {
 	answer chan *stanza.IQ // buffered: the reader never waits
 	lost   chan struct{}   // closed when the session is lost
 	err    error           // why; read after lost
+	done   func()          // of Stream.waiting
 }
 
 func (p *pendingIQs) add(id string, req *pendingIQ) error {
@@ -100,32 +101,76 @@ func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if iq.ID() == "" {
-		iq = iq.Copy()
-		iq.SetID(s.cfg.NewID())
-	}
 	if _, has := ctx.Deadline(); !has {
 		c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
 		defer cancel()
 		ctx = c
 	}
-	defer s.waiting()()
-	o, err := s.prepare(ctx, iq)
+	id, req, err := s.startIQ(ctx, iq)
 	if err != nil {
 		return nil, err
 	}
+	return s.awaitIQ(ctx, id, req)
+}
+
+// StartIQ is [Stream.SendIQ] in two steps, for a module whose request has to be ahead of what is sent later:
+// the roster is asked for before presence is sent (RFC 6121 section 2.2). It queues the request and returns, and does not wait
+// for the answer, so a module may call it in ReceiveSession. It returns the errors of [Stream.Send].
+//
+// wait returns what SendIQ does. It must be called, once, on a goroutine that may wait; until it has returned,
+// the reader goes on although a delegate's queue is full. Without a deadline in its ctx it ends after Config.IQTimeout.
+func (s *Stream) StartIQ(ctx context.Context, iq *stanza.IQ) (wait func(context.Context) (*stanza.IQ, error), err error) {
+	if !iq.RequiresResponse() {
+		return nil, fmt.Errorf("%w: StartIQ takes an IQ of type get or set", ErrInvalidParameter)
+	}
+	id, req, err := s.startIQ(ctx, iq)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (*stanza.IQ, error) {
+		if _, has := ctx.Deadline(); !has {
+			c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
+			defer cancel()
+			ctx = c
+		}
+		return s.awaitIQ(ctx, id, req)
+	}, nil
+}
+
+// startIQ queues a request. Without an error, awaitIQ must follow: the reader takes it for waiting from here on.
+func (s *Stream) startIQ(ctx context.Context, iq *stanza.IQ) (id string, req *pendingIQ, err error) {
+	done := s.waiting()
+	defer func() {
+		if req == nil {
+			done()
+		}
+	}()
+	if iq.ID() == "" {
+		iq = iq.Copy()
+		iq.SetID(s.cfg.NewID())
+	}
+	o, err := s.prepare(ctx, iq)
+	if err != nil {
+		return "", nil, err
+	}
 	final, ok := o.st.(*stanza.IQ) // interceptors may have replaced it
 	if !ok || !final.RequiresResponse() {
-		return nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
+		return "", nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
 	}
-	id, req := final.ID(), &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{})}
-	if err := s.pending.add(id, req); err != nil {
-		return nil, err
+	p := &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{}), done: done}
+	if err := s.pending.add(final.ID(), p); err != nil {
+		return "", nil, err
 	}
-	defer s.pending.remove(id, req)
 	if err := s.transmit(ctx, o); err != nil {
-		return nil, err
+		s.pending.remove(final.ID(), p)
+		return "", nil, err
 	}
+	return final.ID(), p, nil
+}
+
+func (s *Stream) awaitIQ(ctx context.Context, id string, req *pendingIQ) (*stanza.IQ, error) {
+	defer req.done()
+	defer s.pending.remove(id, req)
 	select {
 	case answer := <-req.answer:
 		if answer.IsError() {

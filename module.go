@@ -67,6 +67,13 @@ type AvatarKeeper interface {
 	KeepAvatar(of JID, hash string)
 }
 
+// PresenceClaimer is a [Module] to which the presence of some addresses belongs, such as that of the rooms it has joined.
+// modules/roster leaves such presence alone.
+type PresenceClaimer interface {
+	// ClaimsPresence reports whether presence from that address belongs to the module. It does not wait and asks nobody.
+	ClaimsPresence(from JID) bool
+}
+
 // ModuleBase is what a module embeds: it remembers the stream and undoes what activation did. The zero value is inactive.
 type ModuleBase struct {
 	mu      sync.Mutex

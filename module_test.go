@@ -313,3 +313,67 @@ func TestIQOfRemovedDelegate(t *testing.T) {
 		t.Errorf("answers: %v", got)
 	}
 }
+
+// asker is a module that asks something at the beginning of each session.
+type asker struct {
+	xmpp.ModuleBase
+	answers chan error
+}
+
+func (*asker) Name() string                    { return "asker" }
+func (a *asker) Activate(s *xmpp.Stream) error { return a.Attach(s, a, nil) }
+func (a *asker) ReceiveSession(ctx context.Context, _ xmpp.SessionKind) {
+	wait, err := a.Stream().StartIQ(ctx, inquiry(xmpp.JID{}, "first"))
+	if err != nil {
+		a.answers <- err
+		return
+	}
+	go func() {
+		_, err := wait(context.Background())
+		a.answers <- err
+	}()
+}
+
+// TestStartIQ: a request that a module starts with a session is ahead of the initial presence, and ends as one of SendIQ does.
+func TestStartIQ(t *testing.T) {
+	checkGoroutines(t)
+	srv := newServer(t, testserver.Options{})
+	for _, tt := range []struct {
+		user, answer string
+		want         error
+	}{
+		{"alice", "<iq type='result' id='{id}'/>", nil},
+		{"bob", "<iq type='error' id='{id}'><error type='cancel'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>", stanza.Forbidden},
+		{"carol", "", xmpp.ErrIQTimeout},
+	} {
+		p, err := srv.Peer(tt.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := configFor(srv, tt.user)
+		c.IQTimeout = 200 * time.Millisecond
+		s := newStream(t, c)
+		a := &asker{answers: make(chan error, 1)}
+		if err := errors.Join(a.Activate(s), s.Login(within(t, 5*time.Second))); err != nil {
+			t.Fatal(err)
+		}
+		iq, err := p.Next()
+		if err != nil || iq.Tag != "iq" {
+			t.Fatalf("%s: the server got %v, %v first", tt.user, iq, err)
+		}
+		expect(t, p, "<presence/>")
+		if tt.answer != "" {
+			inject(t, p, "%s", strings.ReplaceAll(tt.answer, "{id}", stanza.AttrOr(iq, "id", "")))
+		}
+		if err := soon(t, a.answers, 5*time.Second, "an answer"); !errors.Is(err, tt.want) {
+			t.Errorf("%s: wait returned %v", tt.user, err)
+		}
+	}
+	s := newStream(t, configFor(srv, "alice"))
+	if _, err := s.StartIQ(t.Context(), stanza.NewIQ(stanza.Result, xmpp.JID{}, nil)); !errors.Is(err, xmpp.ErrInvalidParameter) {
+		t.Errorf("StartIQ of a result returned %v", err)
+	}
+	if _, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x")); !errors.As(err, new(*xmpp.DisconnectedError)) {
+		t.Errorf("StartIQ without a connection returned %v", err)
+	}
+}
