@@ -1,0 +1,171 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
+)
+
+var juliet, romeo = xmpp.MustParseJID("juliet@example.test"), xmpp.MustParseJID("romeo@example.test")
+
+func each(t *testing.T, f func(t *testing.T, open func(Config) *DB)) {
+	for name, source := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "x.db") },
+		"postgres": func(t *testing.T) string { return integration.SharedPostgres(t).Database(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := source(t)
+			f(t, func(cfg Config) *DB {
+				t.Helper()
+				db, err := Open(t.Context(), source, cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = db.Close() })
+				return db
+			})
+		})
+	}
+}
+
+// touch notes n changes in one transaction.
+func touch(db *DB, account xmpp.JID, name string, n int) error {
+	return db.change(context.Background(), account, func(c *change) error {
+		for i := range n {
+			c.note("test", fmt.Sprint(name, i), Put)
+		}
+		return nil
+	})
+}
+
+// TestChanges: who follows an account hears of each of its changes once, in order, whichever process and connection makes them.
+func TestChanges(t *testing.T) {
+	each(t, func(t *testing.T, open func(Config) *DB) {
+		cfg := Config{Poll: 20 * time.Millisecond}
+		here, there := open(cfg), open(cfg)
+		if err := touch(here, juliet, "early", 3); err != nil {
+			t.Fatal(err)
+		}
+		seq, err := here.Seq(t.Context(), juliet)
+		if seq != 3 || err != nil {
+			t.Fatalf("Seq: %d, %v", seq, err)
+		}
+		const writers, rounds = 4, 25
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for r := range rounds {
+					db := []*DB{here, there}[w%2]
+					if err := errors.Join(touch(db, juliet, fmt.Sprintf("%d-%d-", w, r), 2), touch(db, romeo, "other", 1)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		seen := map[string]bool{}
+		last := seq
+		for c, err := range there.Changes(ctx, juliet, seq) {
+			if err != nil {
+				t.Fatalf("after %d: %v", len(seen), err)
+			}
+			if c.Seq != last+1 || c.Kind != "test" || c.Op != Put || seen[c.Key] {
+				t.Fatalf("%+v after %d", c, last)
+			}
+			last, seen[c.Key] = c.Seq, true
+			if len(seen) == writers*rounds*2 {
+				break
+			}
+		}
+		wg.Wait()
+		if len(there.hub.followers) != 0 {
+			t.Errorf("%d followers left", len(there.hub.followers))
+		}
+	})
+}
+
+// TestChangesEnd: what ends the loop.
+func TestChangesEnd(t *testing.T) {
+	each(t, func(t *testing.T, open func(Config) *DB) {
+		db := open(Config{Poll: 20 * time.Millisecond, KeepChanges: 10})
+		if err := touch(db, juliet, "x", 200); err != nil {
+			t.Fatal(err)
+		}
+		ends := func(ctx context.Context, since int64) (n int, err error) {
+			for _, err := range db.Changes(ctx, juliet, since) {
+				if err != nil {
+					return n, err
+				}
+				n++
+			}
+			return n, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if n, err := ends(ctx, 3); n != 0 || !errors.Is(err, ErrTooOld) {
+			t.Errorf("from 3: %d, %v", n, err)
+		}
+		if n, err := ends(ctx, 195); n != 5 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("from 195: %d, %v", n, err)
+		}
+		time.AfterFunc(50*time.Millisecond, func() { _ = db.Close() })
+		if n, err := ends(t.Context(), 200); n != 0 || !errors.Is(err, ErrClosed) {
+			t.Errorf("closed: %d, %v", n, err)
+		}
+		if n, err := ends(t.Context(), 200); n != 0 || !errors.Is(err, ErrClosed) {
+			t.Errorf("begun after Close: %d, %v", n, err)
+		}
+	})
+}
+
+// TestUndone: a change that fails tells nothing.
+func TestUndone(t *testing.T) {
+	each(t, func(t *testing.T, open func(Config) *DB) {
+		db := open(Config{})
+		oops := errors.New("oops")
+		err := db.change(t.Context(), juliet, func(c *change) error {
+			c.note("test", "x", Put)
+			return oops
+		})
+		if !errors.Is(err, oops) {
+			t.Errorf("error: %v", err)
+		}
+		if seq, err := db.Seq(t.Context(), juliet); seq != 0 || err != nil {
+			t.Errorf("Seq: %d, %v", seq, err)
+		}
+	})
+}
+
+// TestUpsertMany: rows beyond one statement.
+func TestUpsertMany(t *testing.T) {
+	each(t, func(t *testing.T, open func(Config) *DB) {
+		db := open(Config{})
+		for _, n := range []int{0, 1, 199, 200, 201, 400, 1001} {
+			err := db.change(t.Context(), juliet, func(c *change) error {
+				var args []any
+				for i := range n {
+					args = append(args, fmt.Sprintf("%d-%d", n, i), i)
+				}
+				if err := c.insert("xmpp_accounts (account, seq)", 2, args); err != nil {
+					return err
+				}
+				var got int
+				if err := c.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM xmpp_accounts WHERE account LIKE $1", fmt.Sprint(n, "-%")).Scan(&got); err != nil || got != n {
+					t.Errorf("%d rows of %d, %v", got, n, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,43 @@
+package sqlstore
+
+import (
+	"database/sql"
+	"strconv"
+	"strings"
+)
+
+// dialect is what SQLite and PostgreSQL do not have in common. All statements number their parameters, $1, $2 …, which both know.
+type dialect struct {
+	name  string
+	bytes string // the type of a column of bytes
+	lock  string // what a migration begins with, so that it is alone; empty if the transaction is alone anyway
+	// snapshot makes a transaction that reads see one state; SQLite's do so by themselves.
+	snapshot sql.IsolationLevel
+}
+
+var (
+	sqlite   = dialect{name: "sqlite", bytes: "BLOB"}
+	postgres = dialect{name: "postgres", bytes: "BYTEA", lock: "SELECT pg_advisory_xact_lock(5222198)", snapshot: sql.LevelRepeatableRead}
+)
+
+func (d dialect) schema(sql string) string { return strings.ReplaceAll(sql, "BYTES", d.bytes) }
+
+// values appends ($1, $2), ($3, $4) … for so many rows of so many columns.
+func values(b *strings.Builder, rows, columns int) {
+	n := 0
+	for row := range rows {
+		if row > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('(')
+		for column := range columns {
+			if column > 0 {
+				b.WriteByte(',')
+			}
+			n++
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(n))
+		}
+		b.WriteByte(')')
+	}
+}

@@ -1,0 +1,157 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/sm"
+	"github.com/go-xmppframework/xmpp/modules/sm/smtest"
+	"github.com/go-xmppframework/xmpp/storage/sqlstore"
+)
+
+var (
+	juliet = xmpp.MustParseJID("juliet@example.test")
+	romeo  = xmpp.MustParseJID("romeo@example.test")
+)
+
+// When TEST_SQLSTORE is set, the test binary is another process: see process_test.go.
+func TestMain(m *testing.M) {
+	if source := os.Getenv("TEST_SQLSTORE"); source != "" {
+		process(source)
+		return
+	}
+	os.Exit(integration.Main(m))
+}
+
+// each runs f with an empty database of each kind.
+func each(t *testing.T, f func(t *testing.T, source string)) {
+	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(t.TempDir(), "a b%20#1?.db")) })
+	t.Run("postgres", func(t *testing.T) { f(t, integration.SharedPostgres(t).Database(t)) })
+}
+
+// open opens a database, and closes it at the end of the test.
+func open(t testing.TB, source string, cfg sqlstore.Config) *sqlstore.DB {
+	t.Helper()
+	db, err := sqlstore.Open(context.Background(), source, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// conforms runs a module's own suite on databases of each kind.
+func conforms[S any](t *testing.T, suite func(t *testing.T, place func(t *testing.T) (open func() S)), of func(db *sqlstore.DB) S) {
+	each(t, func(t *testing.T, source string) {
+		n := 0
+		suite(t, func(t *testing.T) func() S {
+			n++
+			source := source
+			if strings.HasPrefix(source, "postgres:") {
+				source = integration.SharedPostgres(t).Database(t)
+			} else {
+				source += fmt.Sprint(n)
+			}
+			return func() S { return of(open(t, source, sqlstore.Config{})) }
+		})
+	})
+}
+
+func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
+
+// TestOpen: several processes may make the tables at the same time; a newer database is refused; the file is private.
+func TestOpen(t *testing.T) {
+	each(t, func(t *testing.T, source string) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				db, err := sqlstore.Open(t.Context(), source, sqlstore.Config{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := db.SM().Save(t.Context(), juliet, &sm.State{Session: sm.Session{ID: "x"}}); err != nil {
+					t.Error(err)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+				if err := db.SM().Save(t.Context(), juliet, &sm.State{}); !errors.Is(err, sqlstore.ErrClosed) {
+					t.Errorf("after Close: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		driver := "pgx"
+		if !strings.HasPrefix(source, "postgres:") {
+			driver = "sqlite"
+			if st, err := os.Stat(source); err != nil || st.Mode().Perm() != 0o600 {
+				t.Errorf("%v, %v", st, err)
+			}
+		}
+		raw, err := sql.Open(driver, strings.NewReplacer("%", "%25", "#", "%23", "?", "%3f", " ", "%20").Replace("file:"+source))
+		if driver == "pgx" {
+			raw, err = sql.Open(driver, source)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		if _, err := raw.Exec("INSERT INTO xmpp_schema (version) VALUES (1000)"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sqlstore.Open(t.Context(), source, sqlstore.Config{}); !errors.Is(err, sqlstore.ErrNewer) {
+			t.Errorf("a newer database: %v", err)
+		}
+	})
+}
+
+func TestOpenErrors(t *testing.T) {
+	for source, want := range map[string]string{
+		filepath.Join(t.TempDir(), "no", "such", "folder.db"): "no such file",
+		t.TempDir(): "directory",
+		"postgres://me:geheim@127.0.0.1:1/x?connect_timeout=1":    "connect",
+		"postgres://me:geheim@127.0.0.1:port/x?connect_timeout=1": "the URL",
+	} {
+		db, err := sqlstore.Open(t.Context(), source, sqlstore.Config{})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: %v, %v", source, db, err)
+		}
+	}
+	garbage := filepath.Join(t.TempDir(), "garbage.db")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlstore.Open(t.Context(), garbage, sqlstore.Config{}); err == nil {
+		t.Error("a file that is no database was opened")
+	}
+}
+
+// TestContext: a call whose ctx has ended changes nothing.
+func TestContext(t *testing.T) {
+	each(t, func(t *testing.T, source string) {
+		db := open(t, source, sqlstore.Config{})
+		ctx, cancel := context.WithTimeout(t.Context(), -time.Second)
+		defer cancel()
+		if err := db.SM().Save(ctx, juliet, &sm.State{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Save: %v", err)
+		}
+		if st, err := db.SM().Load(t.Context(), juliet); st != nil || err != nil {
+			t.Errorf("Load: %v, %v", st, err)
+		}
+	})
+}
