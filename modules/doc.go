@@ -9,6 +9,7 @@
 //	|-----------|-------------------------------------------------|---------------|
 //	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |
+//	| disco     | finds out what others are and can do, and tells | XEP-0030      |
 //	| nick      | tells others by what name one is to be called   | XEP-0172      |
 //	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
