@@ -21,7 +21,6 @@ import (
 
 var (
 	juliet = xmpp.MustParseJID("juliet@example.test")
-	romeo  = xmpp.MustParseJID("romeo@example.test")
 )
 
 // When TEST_SQLSTORE is set, the test binary is another process: see process_test.go.
