@@ -12,6 +12,8 @@
 //	| disco     | finds out what others are and can do, and tells | XEP-0030      |
 //	| nick      | tells others by what name one is to be called   | XEP-0172      |
 //	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
+//	| privacy   | manages privacy lists, on older servers         | XEP-0016      |
+//	| privatexml | keeps an application's own data on the server  | XEP-0049      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
 //	| sm        | keeps a session over the loss of its connection | XEP-0198      |
 //

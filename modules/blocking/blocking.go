@@ -83,7 +83,7 @@ type ListDelegate interface {
 	// BlockingDidReceiveList is called each time the list was fetched, whoever asked for it.
 	// The slice is in the server's order, without duplicates, and shared by all who are called: read-only.
 	BlockingDidReceiveList(ctx context.Context, b *Blocking, list []xmpp.JID)
-	// BlockingDidNotReceiveList is called when it could not be fetched, with the error of [Blocking.Retrieve],
+	// BlockingDidNotReceiveList is called when it could not be fetched, with the error of [Blocking.Retrieve], unless its ctx was cancelled,
 	// and when a change has made it longer than Config.MaxItems, with [ErrTooMany].
 	BlockingDidNotReceiveList(ctx context.Context, b *Blocking, err error)
 }
@@ -100,7 +100,7 @@ type ChangeDelegate interface {
 	BlockingDidUnblockAll(ctx context.Context, b *Blocking)
 }
 
-// FailureDelegate hears of requests of this client that have failed; whoever made them has the same error.
+// FailureDelegate hears of requests of this client that have failed; whoever made them has the same error. One whose ctx was cancelled is not told.
 // The slices are shared by all who are called: read-only.
 type FailureDelegate interface {
 	// BlockingDidNotBlock is called when [Blocking.Block] or [Blocking.BlockAndReport] has failed.

@@ -47,7 +47,7 @@ func (b *Blocking) retrieve(ctx context.Context, s *xmpp.Stream) error {
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil && !canceled(ctx) {
 		b.notifyIncomplete(s, err)
 	}
 	return err
@@ -119,7 +119,7 @@ func (b *Blocking) change(ctx context.Context, el *stanza.Builder, done func(*xm
 		done(s)
 		return nil
 	})
-	if err != nil {
+	if err != nil && !canceled(ctx) {
 		b.notify(s, func(ctx context.Context, d Delegate) {
 			if d.Failure != nil {
 				failed(ctx, d.Failure, err)
@@ -128,6 +128,9 @@ func (b *Blocking) change(ctx context.Context, el *stanza.Builder, done func(*xm
 	}
 	return err
 }
+
+// canceled reports whether nobody wants to know how a request has ended.
+func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // send sends a request. Its answer is taken over by Receive, in stream order: a push that follows it must not come first.
 func (b *Blocking) send(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ, apply func(*stanza.IQ) error) error {
