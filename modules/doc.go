@@ -16,6 +16,7 @@
 //	| privatexml | keeps an application's own data on the server  | XEP-0049      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
 //	| sm        | keeps a session over the loss of its connection | XEP-0198      |
+//	| vcard     | reads and writes vCards, and keeps those read   | XEP-0054, XEP-0292 |
 //
 // A module in another repository can do all that these can: see CONTRIBUTING.md.
 //
