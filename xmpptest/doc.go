@@ -7,6 +7,18 @@
 //
 // The server has accounts, rosters, subscriptions and an offline store, secures and authenticates its streams,
 // and resumes their sessions ([StreamManagement]).
+// Beyond that it can do, and announces by service discovery (XEP-0030), what [Without] takes away again:
+//
+//	| what                                          | namespace                                                       |
+//	|-----------------------------------------------|-----------------------------------------------------------------|
+//	| roster versioning (RFC 6121 §2.6)             | urn:xmpp:features:rosterver                                     |
+//	| pre-approval of subscriptions (RFC 6121 §3.4) | urn:xmpp:features:pre-approval                                  |
+//	| discovery itself (XEP-0030)                   | http://jabber.org/protocol/disco#info, …#items                  |
+//	| vCards (XEP-0054)                             | vcard-temp                                                      |
+//	| private XML storage (XEP-0049)                | jabber:iq:private                                               |
+//	| blocking (XEP-0191)                           | urn:xmpp:blocking                                               |
+//	| ping, version, time, last activity            | urn:xmpp:ping, jabber:iq:version, urn:xmpp:time, jabber:iq:last |
+//
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //
 // A test of a module plays the server's part by hand: [Pair] gives a stream that is logged in and a [Peer] with

@@ -83,6 +83,14 @@ func WithFeatures(xml ...string) Option {
 	return func(s *settings) { s.server.Features = append(s.server.Features, xml...) }
 }
 
+// Without takes away what the server can do, by namespaces: it neither announces them, nor answers requests in them.
+// "urn:xmpp:features:rosterver" is roster versioning, "urn:xmpp:features:pre-approval" the pre-approval of subscriptions;
+// the others are the namespaces of the requests, see the table in the package comment. Stream management has an option of its own.
+// Without this option the server can do all of it.
+func Without(namespaces ...string) Option {
+	return func(s *settings) { s.server.Without = append(s.server.Without, namespaces...) }
+}
+
 // Handler sees every element that a client sends once it is logged in, before the server does.
 // It runs on the goroutine that reads from that client. from is the client's full address, e belongs to the handler,
 // send queues XML for that client. Returning true means that the element is dealt with.

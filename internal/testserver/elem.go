@@ -22,10 +22,17 @@ const (
 	nsRosterVer    = "urn:xmpp:features:rosterver"
 	nsPreApproval  = "urn:xmpp:features:pre-approval"
 	nsPing         = "urn:xmpp:ping"
+	nsTime         = "urn:xmpp:time"
+	nsLast         = "jabber:iq:last"
+	nsVCard        = "vcard-temp"
+	nsPrivate      = "jabber:iq:private"
+	nsBlocking     = "urn:xmpp:blocking"
 	nsVersion      = "jabber:iq:version"
 	nsDiscoInfo    = "http://jabber.org/protocol/disco#info"
 	nsDiscoItems   = "http://jabber.org/protocol/disco#items"
 	nsDelay        = "urn:xmpp:delay"
+
+	nsBlockingErrors = "urn:xmpp:blocking:errors"
 )
 
 // elem makes an element that declares ns as its default namespace, as its first attribute.

@@ -28,6 +28,9 @@ func (srv *Server) iq(s *Session, e *etree.Element, to jid.JID) {
 	own := s != nil && (to == (jid.JID{}) || to == s.account.bare)
 	srv.mu.Lock()
 	defer srv.unlock()
+	if srv.keepOut(e, to) {
+		return
+	}
 	result, cond := srv.answer(s, own, e, payload[0], to)
 	if cond != "" {
 		srv.bounceLocked(e, cond)
@@ -62,7 +65,11 @@ func (srv *Server) replyTo(s *Session, e, payload *etree.Element) {
 func (srv *Server) answer(s *Session, own bool, e, payload *etree.Element, to jid.JID) (*etree.Element, string) {
 	get := attr(e, "type") == "get"
 	server := to == srv.domain
-	switch ns := payload.NamespaceURI(); {
+	ns := payload.NamespaceURI()
+	if !srv.has(ns) {
+		return nil, "service-unavailable"
+	}
+	switch {
 	case is(payload, "query", nsRoster):
 		if !own {
 			return nil, "forbidden"
@@ -78,52 +85,34 @@ func (srv *Server) answer(s *Session, own bool, e, payload *etree.Element, to ji
 	case ns == nsBind:
 		return nil, "not-allowed"
 	case is(payload, "query", nsVersion) && get && server:
-		q := elem("query", nsVersion)
-		q.CreateElement("name").SetText("testserver")
-		q.CreateElement("version").SetText("1")
-		return q, ""
-	case is(payload, "query", nsDiscoInfo) && get && (own || server):
-		return srv.discoInfo(payload, server)
-	case is(payload, "query", nsDiscoItems) && get && (own || server):
-		q := elem("query", nsDiscoItems, "node", attr(payload, "node"))
-		if server {
-			for _, host := range srv.hostNames() {
-				item := q.CreateElement("item")
-				item.CreateAttr("jid", host)
-			}
-		}
-		return q, ""
+		return srv.version(), ""
+	case is(payload, "time", nsTime) && get && server:
+		return srv.time(), ""
+	case is(payload, "query", nsLast) && get:
+		return srv.lastActivity(e, own, to)
+	case is(payload, "query", nsDiscoInfo) && get:
+		return srv.discoInfo(e, payload, own, to)
+	case is(payload, "query", nsDiscoItems) && get:
+		return srv.discoItems(e, payload, own, to)
+	case is(payload, "vCard", nsVCard):
+		return srv.vCard(s, payload, get, own, to)
+	case is(payload, "query", nsPrivate):
+		return srv.private(s, payload, get, own)
+	case ns == nsBlocking && own:
+		return srv.blocking(s, e, payload, get)
 	}
 	return nil, "service-unavailable"
 }
 
-func (srv *Server) hostNames() []string {
-	var names []string
-	for h := range srv.hosts {
-		names = append(names, h)
-	}
-	slices.Sort(names)
-	return names
-}
+// has reports whether the server does what this namespace stands for.
+func (srv *Server) has(ns string) bool { return !slices.Contains(srv.opts.Without, ns) }
 
-func (srv *Server) discoInfo(payload *etree.Element, server bool) (*etree.Element, string) {
-	if attr(payload, "node") != "" {
-		return nil, "item-not-found"
+// sees reports whether the sender of e may see the presence of an account: a contact that is subscribed to it, or the account itself. mu is held.
+func (srv *Server) sees(e *etree.Element, a *account) bool {
+	from, err := jid.Parse(attr(e, "from"))
+	if a == nil || err != nil {
+		return false
 	}
-	q := elem("query", nsDiscoInfo)
-	id := q.CreateElement("identity")
-	features := []string{nsDiscoInfo, nsDiscoItems, nsPing}
-	if server {
-		id.CreateAttr("category", "server")
-		id.CreateAttr("type", "im")
-		id.CreateAttr("name", "testserver")
-		features = append(features, nsRoster, nsVersion, "msgoffline")
-	} else {
-		id.CreateAttr("category", "account")
-		id.CreateAttr("type", "registered")
-	}
-	for _, f := range features {
-		q.CreateElement("feature").CreateAttr("var", f)
-	}
-	return q, ""
+	c := a.contacts[from.Bare()]
+	return from.Bare() == a.bare || c != nil && c.from
 }

@@ -112,6 +112,9 @@ func (srv *Server) broadcast(s *Session, e *etree.Element) {
 }
 
 func (srv *Server) presenceToContact(e *etree.Element, to jid.JID) {
+	if a := srv.account(fromOf(e)); a != nil && a.blocks(to) {
+		return
+	}
 	setAttr(e, "to", to.String())
 	if to.Domain() != srv.domain.Domain() {
 		e = e.Copy() // the receiver keeps it
@@ -127,7 +130,7 @@ func (srv *Server) probe(s *Session, contact jid.JID) {
 		return
 	}
 	a := srv.account(contact)
-	if a == nil {
+	if a == nil || a.blocks(s.jid) || s.account.blocks(contact) {
 		return
 	}
 	if c := a.contacts[s.account.bare]; c != nil && c.from {
@@ -146,6 +149,7 @@ func (srv *Server) gone(s *Session) {
 func (srv *Server) unavailable(s *Session, e *etree.Element, itself bool) {
 	told := map[jid.JID]bool{}
 	if s.presence != nil {
+		defer s.account.noteGone(e)
 		if !itself {
 			s.presence = nil
 		}

@@ -121,9 +121,16 @@ func (a *account) push(c *contact) {
 	}
 }
 
+func (srv *Server) rosterQuery(version string) *etree.Element {
+	if !srv.has(nsRosterVer) {
+		version = ""
+	}
+	return elem("query", nsRoster, "ver", version)
+}
+
 func (s *Session) pushItem(c *contact, version string) {
 	iq := elem("iq", nsClient, "type", "set", "id", "push-"+rand.Text(), "to", s.jid.String(), "from", s.account.bare.String())
-	q := elem("query", nsRoster, "ver", version)
+	q := s.srv.rosterQuery(version)
 	q.AddChild(c.item())
 	iq.AddChild(q)
 	s.deliver(iq)
@@ -133,7 +140,7 @@ func (s *Session) pushItem(c *contact, version string) {
 func (srv *Server) rosterGet(s *Session, e, query *etree.Element) (cond string) {
 	a := s.account
 	s.interested = true
-	if known, ok := a.knownVersion(attr(query, "ver")); ok {
+	if known, ok := a.knownVersion(attr(query, "ver")); ok && srv.has(nsRosterVer) {
 		srv.replyTo(s, e, emptyResult)
 		changed := a.sorted()
 		slices.SortFunc(changed, func(x, y *contact) int { return int(x.changed) - int(y.changed) })
@@ -144,7 +151,7 @@ func (srv *Server) rosterGet(s *Session, e, query *etree.Element) (cond string) 
 		}
 		return ""
 	}
-	q := elem("query", nsRoster, "ver", a.versionString())
+	q := srv.rosterQuery(a.versionString())
 	for _, c := range a.sorted() {
 		if c.listed {
 			q.AddChild(c.item())

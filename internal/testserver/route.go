@@ -14,15 +14,20 @@ import (
 
 // account is guarded by Server.mu, but for bare.
 type account struct {
-	bare      jid.JID
-	password  string
-	anonymous bool
-	keys      map[string]*scramKeys // by mechanism without -PLUS
-	sessions  map[string]*Session   // by resourcepart
-	contacts  map[jid.JID]*contact
-	version   uint64 // of the roster
-	offline   []*etree.Element
-	peer      *Peer
+	bare       jid.JID
+	password   string
+	anonymous  bool
+	keys       map[string]*scramKeys // by mechanism without -PLUS
+	sessions   map[string]*Session   // by resourcepart
+	contacts   map[jid.JID]*contact
+	version    uint64 // of the roster
+	offline    []*etree.Element
+	vcard      *etree.Element               // nil: none
+	private    map[[2]string]*etree.Element // by namespace and name
+	blocked    []jid.JID
+	seen       time.Time // when the last resource became unavailable
+	seenStatus string    // what it said
+	peer       *Peer
 
 	failResume *bool // the next <resume/> fails, with a count if true; nil: it does not
 }
@@ -30,6 +35,7 @@ type account struct {
 func newAccount(bare jid.JID) *account {
 	return &account{
 		bare: bare, keys: map[string]*scramKeys{}, sessions: map[string]*Session{}, contacts: map[jid.JID]*contact{},
+		private: map[[2]string]*etree.Element{},
 	}
 }
 
@@ -52,6 +58,9 @@ func (s *Session) handle(e *etree.Element) error {
 			s.srv.bounce(e, "jid-malformed")
 			return nil
 		}
+	}
+	if s.holdBack(e, to) {
+		return nil
 	}
 	switch e.Tag {
 	case "message":
@@ -107,6 +116,9 @@ func (s *Server) routeLocked(e *etree.Element, to jid.JID) {
 		} else {
 			s.bounceLocked(e, "remote-server-not-found")
 		}
+		return
+	}
+	if s.keepOut(e, to) {
 		return
 	}
 	switch e.Tag {

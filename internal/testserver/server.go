@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/beevik/etree"
 
@@ -64,6 +65,9 @@ type Options struct {
 	PipeBuffer int
 	// Features are XML elements added to the features that follow authentication. If nil, there are none.
 	Features []string
+	// Without are namespaces that the server knows nothing of: it neither announces them, nor answers requests in them.
+	// Roster versioning and pre-approval go by the namespaces of their stream features. For stream management there is NoSM. If nil, it knows all.
+	Without []string
 	// NoSM makes a server without stream management.
 	NoSM bool
 	// SM is how stream management is done; [Server.SetSM] changes it.
@@ -78,11 +82,12 @@ type Options struct {
 
 // Server is an XMPP server. Make it with [New].
 type Server struct {
-	opts   Options
-	domain jid.JID
-	ascii  string
-	cert   tls.Certificate
-	wg     sync.WaitGroup
+	opts    Options
+	domain  jid.JID
+	started time.Time
+	ascii   string
+	cert    tls.Certificate
+	wg      sync.WaitGroup
 
 	mu        sync.Mutex
 	closed    bool
@@ -118,7 +123,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("testserver: domain: %w", err)
 	}
 	s := &Server{
-		opts: o, domain: domain, ascii: ascii,
+		opts: o, domain: domain, ascii: ascii, started: time.Now(),
 		links: map[*link]struct{}{}, accounts: map[string]*account{}, hosts: map[string]func(*etree.Element){},
 	}
 	s.sm.init(o.SM)

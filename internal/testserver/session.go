@@ -29,6 +29,7 @@ type Session struct {
 	presence   *etree.Element // the last broadcast presence; nil while unavailable
 	priority   int
 	interested bool // has asked for the roster: gets pushes (RFC 6121 §2.1.6)
+	blocklist  bool // has asked for the block list: gets pushes (XEP-0191 §3.3)
 	directed   map[jid.JID]struct{}
 	scratch    []byte
 }
@@ -136,8 +137,13 @@ func (s *Session) features() string {
 	case s.account != nil:
 		f += "<bind xmlns='" + nsBind + "'/>" +
 			"<session xmlns='" + nsSession + "'><optional/></session>" +
-			s.srv.smFeature() +
-			"<ver xmlns='" + nsRosterVer + "'/><sub xmlns='" + nsPreApproval + "'/>"
+			s.srv.smFeature()
+		if s.srv.has(nsRosterVer) {
+			f += "<ver xmlns='" + nsRosterVer + "'/>"
+		}
+		if s.srv.has(nsPreApproval) {
+			f += "<sub xmlns='" + nsPreApproval + "'/>"
+		}
 		for _, x := range s.srv.opts.Features {
 			f += x
 		}

@@ -122,7 +122,7 @@ func (s *Server) Restart() {
 	clear(s.sm.byID) // before the sessions are dropped, so that nothing is remembered of them
 	for _, a := range s.accounts {
 		for _, r := range a.sessions {
-			r.presence, r.interested, r.directed = nil, false, nil // nobody is told
+			r.presence, r.interested, r.blocklist, r.directed = nil, false, false, nil // nobody is told
 			if m := r.manager(); m != nil {
 				s.drop(m, false)
 			}

@@ -138,8 +138,8 @@ func (s *Session) takeOver(m *managed, h uint32, force bool, cut plan, lost bool
 		return false, err
 	}
 	s.jid, s.order, s.name = old.jid, old.order, old.jid.String()
-	s.presence, s.priority, s.interested, s.directed = old.presence, old.priority, old.interested, old.directed
-	old.presence, old.interested, old.directed = nil, false, nil
+	s.presence, s.priority, s.interested, s.blocklist, s.directed = old.presence, old.priority, old.interested, old.blocklist, old.directed
+	old.presence, old.interested, old.blocklist, old.directed = nil, false, false, nil
 	m.account.sessions[s.jid.Resource()] = s
 	m.session, m.stale = s, nil
 	m.stopTimer()

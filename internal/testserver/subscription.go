@@ -21,9 +21,12 @@ func (srv *Server) subscriptionOut(a *account, e *etree.Element, typ string, to 
 		c.to, c.ask = false, false
 	case "subscribed":
 		c.listed = true
-		if c.request == nil && !c.from {
+		switch {
+		case c.request == nil && !c.from && !srv.has(nsPreApproval):
+			*c, route = before, false // RFC 3921: nobody has asked
+		case c.request == nil && !c.from:
 			c.approved, route = true, false // §3.4: pre-approval stays on this server
-		} else {
+		default:
 			route = c.request != nil
 			c.from, c.request = true, nil
 		}
@@ -37,7 +40,7 @@ func (srv *Server) subscriptionOut(a *account, e *etree.Element, typ string, to 
 	if typ == "unsubscribed" && before.from {
 		srv.sendAll(a, to, false) // before the contact hears that it has lost the right
 	}
-	if route {
+	if route && !a.blocks(to) {
 		srv.routeLocked(e, to)
 	}
 	if typ == "subscribed" && c.from && !before.from {
