@@ -38,6 +38,7 @@ const (
 	ArchiveIDs             Feature = "archive queries by id and metadata (mam:2#extended)"
 	PublishMaxItems        Feature = "publish options with pubsub#max_items"
 	PubSubCreate           Feature = "PubSub nodes made by ordinary users"
+	RetractEvents          Feature = "contacts told of retracted PEP items"
 	Moderation             Feature = "MUC moderation, urn:xmpp:message-moderate:0"
 	Moderation1            Feature = "MUC moderation, urn:xmpp:message-moderate:1"
 	OccupantID             Feature = "occupant ids (XEP-0421)"
@@ -55,11 +56,11 @@ var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, Lega
 // features says what each kind can do besides; it was measured, not read off a manual.
 var features = map[Kind][]Feature{
 	Prosody: {
-		TLS12Only, SASL2, Bind2, FAST, PreApproval, ArchiveIDs, PublishMaxItems, Moderation, OccupantID, RoomLocking,
+		TLS12Only, SASL2, Bind2, FAST, PreApproval, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
 	},
 	Prosody13: {
 		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval,
-		ArchiveIDs, PublishMaxItems, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
+		ArchiveIDs, PublishMaxItems, RetractEvents, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
 	},
 	Ejabberd: {
 		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, PubSubCreate, MUCSub, Multicast,
@@ -67,7 +68,7 @@ var features = map[Kind][]Feature{
 	},
 	Ejabberd26: {
 		ChannelBindingExporter, ChannelBindingEndPoint, BindingList, DowngradeProtection, SCRAM512, DigestMD5, LegacyDigest, XOAuth2,
-		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, PubSubCreate,
+		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, RetractEvents, PubSubCreate,
 		Moderation, Moderation1, OccupantID, MUCSub, Multicast, HostMeta, TURN, AnyComponent,
 	},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
@@ -22,13 +23,13 @@ type Item struct {
 }
 
 func itemOf(e *etree.Element) Item {
-	i := Item{ID: stanza.AttrOr(e, "id", "")}
+	i := Item{ID: strings.Clone(stanza.AttrOr(e, "id", ""))}
 	for c := range stanza.Children(e, stanza.Any, stanza.Any) {
 		i.Payload = c
 		break
 	}
 	if j, err := xmpp.ParseJID(stanza.AttrOr(e, "publisher", "")); err == nil {
-		i.Publisher = j
+		i.Publisher = j.Clone()
 	}
 	return i
 }

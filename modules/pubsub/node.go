@@ -2,9 +2,11 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/form"
 )
 
 // CreateNode makes a node (XEP-0060 section 8.1) and returns its name. The empty name lets the service make one.
@@ -32,11 +34,14 @@ func (p *PubSub) Configuration(ctx context.Context, service xmpp.JID, node strin
 		return nil, err
 	}
 	c := stanza.Child(iq.Child("pubsub", NSOwner), "configure", NSOwner)
-	x := stanza.Child(c, "x", nsForm)
-	if x == nil || stanza.AttrOr(c, "node", node) != node {
+	if stanza.AttrOr(c, "node", node) != node {
 		return nil, ErrAnswer
 	}
-	return optionsOf(x), nil
+	o, err := optionsOf(stanza.Child(c, "x", form.NS))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	return o, nil
 }
 
 // Configure changes the configuration of a node (XEP-0060 section 8.2.4); options that are not named stay as they are. It is for its owners.

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/form"
 )
 
 // Names of the options of nodes (XEP-0060 section 16.4.4), those that clients need most.
@@ -21,9 +21,6 @@ const (
 	NotifyDelete          = "pubsub#notify_delete"            // true, false
 	Title                 = "pubsub#title"                    // text
 )
-
-// nsForm is the namespace of XEP-0004.
-const nsForm = "jabber:x:data"
 
 // Options are fields of a form by name, each with its values: mostly one, several for lists.
 // The field FORM_TYPE is not among them.
@@ -53,43 +50,43 @@ func (o Options) Get(name string) string {
 func (o Options) Set(name string, values ...string) { o[name] = values }
 
 // form makes a submitted form (XEP-0004) of that type; fields are in the order of their names.
-func (o Options) form(formType string) *stanza.Builder {
-	b := stanza.New("x", nsForm).A("type", "submit").C("field").A("var", "FORM_TYPE").A("type", "hidden").C("value").T(formType).Up().Up()
+func (o Options) form(formType string) *form.Form {
+	f := form.New(form.TypeSubmit, formType)
 	for _, name := range slices.Sorted(maps.Keys(o)) {
-		if name == "FORM_TYPE" {
-			continue
+		if name != form.FormTypeVar {
+			f.Set(name, o[name]...)
 		}
-		b.C("field").A("var", name)
-		for _, v := range o[name] {
-			b.C("value").T(v).Up()
-		}
-		b.Up()
 	}
-	return b
+	return f
 }
 
-// optionsOf reads a form.
-func optionsOf(x *etree.Element) Options {
-	o := make(Options)
-	for f := range stanza.Children(x, "field", nsForm) {
-		name := stanza.AttrOr(f, "var", "")
-		if name == "" || name == "FORM_TYPE" {
+// optionsOf reads a form. One in which a name is there twice says nothing.
+func optionsOf(x *etree.Element) (Options, error) {
+	f, err := form.Parse(x)
+	if err != nil {
+		return nil, err
+	}
+	o := make(Options, len(f.Fields))
+	for _, field := range f.Fields {
+		if field.Var == "" || field.Var == form.FormTypeVar {
 			continue
 		}
-		var values []string
-		for v := range stanza.Children(f, "value", nsForm) {
-			values = append(values, stanza.Text(v))
+		if _, twice := o[field.Var]; twice {
+			return nil, &form.FieldError{Var: field.Var, Err: form.ErrDuplicate}
 		}
-		o[name] = values
+		o[field.Var] = field.Values
 	}
-	return o
+	return o, nil
 }
 
 // metBy reports whether a node that is configured so is what the options demand.
 func (o Options) metBy(config Options) bool {
 	for name, want := range o {
 		have, ok := config[name]
-		if name != "FORM_TYPE" && (!ok || !slices.EqualFunc(normal(want), normal(have), sameValue)) {
+		switch {
+		case name == form.FormTypeVar:
+		case name == MaxItems && o.Get(name) == "max" && config.Get(name) != "": // services name their own number
+		case !ok || !slices.EqualFunc(normal(want), normal(have), sameValue):
 			return false
 		}
 	}
