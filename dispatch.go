@@ -142,6 +142,15 @@ func (s *Stream) intercept(ctx context.Context, st stanza.Stanza, sending bool) 
 	return st, nil
 }
 
+type moduleKey struct{}
+
+// ByModule marks a ctx: what is sent with it, a module sends of its own accord, so that it is no sign of somebody using the program.
+// Interceptors tell it by [SentByModule].
+func ByModule(ctx context.Context) context.Context { return context.WithValue(ctx, moduleKey{}, true) }
+
+// SentByModule reports, of the ctx of an interceptor, whether the stanza was sent with a ctx of [ByModule], or by [Stream.ResendMyPresence].
+func SentByModule(ctx context.Context) bool { return ctx.Value(moduleKey{}) != nil }
+
 // elementNames are the top-level elements that modules have registered, counted.
 type elementNames struct {
 	mu sync.RWMutex

@@ -257,13 +257,13 @@ func (s *Stream) MyPresence() *stanza.Presence {
 }
 
 // ResendMyPresence sends [Stream.MyPresence] again, through the interceptors, if it is an available one;
-// otherwise it does nothing.
+// otherwise it does nothing. It is for modules that add to presence, or have changed what they add; see [SentByModule].
 func (s *Stream) ResendMyPresence(ctx context.Context) error {
 	p := s.MyPresence()
 	if p == nil || p.Type() != stanza.Available {
 		return nil
 	}
-	return s.Send(ctx, p)
+	return s.Send(ByModule(ctx), p)
 }
 
 // SetTag attaches a value of the application; the stream never touches it.

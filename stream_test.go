@@ -166,7 +166,10 @@ func TestMyPresence(t *testing.T) {
 		t.Errorf("remembered is %v", got)
 	}
 	s.MyPresence().SetStatus("changed")
-	removed := s.AddInterceptor(xmpp.Interceptor{WillSendPresence: func(_ context.Context, _ *xmpp.Stream, pr *stanza.Presence) *stanza.Presence {
+	removed := s.AddInterceptor(xmpp.Interceptor{WillSendPresence: func(ctx context.Context, _ *xmpp.Stream, pr *stanza.Presence) *stanza.Presence {
+		if !xmpp.SentByModule(ctx) {
+			t.Error("what is sent again passes for new")
+		}
 		pr = pr.Copy()
 		pr.SetPriority(5)
 		return pr
@@ -175,6 +178,25 @@ func TestMyPresence(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, p, "<presence id='p'><status>away</status><priority>5</priority></presence>")
+	removed()
+	removed = s.AddInterceptor(xmpp.Interceptor{
+		WillSendPresence: func(ctx context.Context, _ *xmpp.Stream, pr *stanza.Presence) *stanza.Presence {
+			if xmpp.SentByModule(ctx) {
+				t.Error("what the application sends passes for a module's")
+			}
+			return pr
+		},
+		WillSendMessage: func(ctx context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
+			if !xmpp.SentByModule(ctx) {
+				t.Error("what a module sends passes for the application's")
+			}
+			return m
+		}})
+	if err := s.Send(xmpp.ByModule(ctx), msg("module", "")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, p, "<message type='chat' id='module' to='bob@example.test'/>")
+	send(away)
 	removed()
 	send(stanza.NewPresence(stanza.Unavailable, xmpp.JID{}))
 	if err := s.ResendMyPresence(ctx); err != nil {

@@ -66,7 +66,7 @@ func (c *CSI) busy(ctx context.Context) {
 }
 
 func (c *CSI) willSendMessage(ctx context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
-	if !m.IsError() && m.Child("received", "urn:xmpp:receipts") == nil {
+	if !m.IsError() && !xmpp.SentByModule(ctx) && m.Child("received", "urn:xmpp:receipts") == nil {
 		c.busy(ctx)
 	}
 	return m
@@ -77,7 +77,7 @@ func (c *CSI) willSendPresence(ctx context.Context, _ *xmpp.Stream, p *stanza.Pr
 	first := c.first && p.To().IsZero()
 	c.first = c.first && !first
 	c.mu.Unlock()
-	if !first && !p.IsError() {
+	if !first && !p.IsError() && !xmpp.SentByModule(ctx) {
 		c.busy(ctx)
 	}
 	return p

@@ -22,7 +22,7 @@ type Config struct {
 	// Automatic makes the state inactive when the application has sent nothing for so long, and active again, ahead of the stanza,
 	// when it sends something. What counts are messages other than errors and delivery receipts (XEP-0184), and presence other than errors
 	// and the first broadcast of a session, which belongs to logging in. IQs do not count: most are the work of modules.
-	// Who of the program sends cannot be told: a module that joins a room again counts as well.
+	// What modules send of their own accord counts as well, unless they say so ([xmpp.ByModule]): presence that is sent again does not.
 	// The time begins with the first session and goes on without a connection.
 	// If zero, the state changes by SetActive and SetInactive only.
 	Automatic time.Duration

@@ -259,6 +259,9 @@ func TestAutomatic(t *testing.T) {
 			send(st)
 			expect("does not count: "+stanza.Compact(st.Element()), st.Name(), "")
 		}
+		must(t, s.ResendMyPresence(t.Context()))
+		must(t, s.Send(xmpp.ByModule(t.Context()), stanza.NewMessage(stanza.Chat, romeo, "of its own accord")))
+		expect("does not count: what modules send of their own accord", "presence message", "")
 		for _, st := range []stanza.Stanza{
 			stanza.NewMessage(stanza.Chat, romeo, "hi"), stanza.NewMessage(stanza.Chat, romeo, ""),
 			stanza.NewPresence(stanza.Available, romeo), stanza.NewPresence(stanza.Available, xmpp.JID{}),
