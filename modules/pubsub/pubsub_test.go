@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,5 +254,5 @@ func TestModule(t *testing.T) {
 			t.Error("NewOptions takes a name without a value")
 		}
 	}()
-	pubsub.NewOptions([]string{"a"}...)
+	pubsub.NewOptions(strings.Fields("a")...)
 }
