@@ -15,6 +15,7 @@
 //	| privacy   | manages privacy lists, on older servers         | XEP-0016      |
 //	| privatexml | keeps an application's own data on the server  | XEP-0049      |
 //	| pubsub    | publishes items, and hears of those of others   | XEP-0060, XEP-0163 |
+//	| receipts  | tells that a message has arrived                | XEP-0184      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
 //	| sm        | keeps a session over the loss of its connection | XEP-0198      |
 //	| vcard     | reads and writes vCards, and keeps those read   | XEP-0054, XEP-0292 |

@@ -122,7 +122,6 @@ func (*roster) SharesPresence(with xmpp.JID) (yes, known bool) {
 // pair is a stream with the module on it, and the server's end.
 func pair(t *testing.T, name string) (*nick.Nick, *xmpp.Stream, *xmpptest.Peer) {
 	t.Helper()
-	checkGoroutines(t)
 	n := nick.New(nick.Config{Nick: name})
 	s, peer := xmpptest.Pair(t, func(s *xmpp.Stream) { must(t, n.Activate(s)) })
 	return n, s, peer
@@ -130,6 +129,7 @@ func pair(t *testing.T, name string) (*nick.Nick, *xmpp.Stream, *xmpptest.Peer) 
 
 // TestSubscribe is XEP-0172 section 4.1: subscription requests only.
 func TestSubscribe(t *testing.T) {
+	checkGoroutines(t)
 	n, s, peer := pair(t, "Ishmael")
 	to := xmpp.MustParseJID("starbuck@moby-dick.lit")
 	mine := stanza.NewPresence(stanza.Subscribe, to)
@@ -162,6 +162,7 @@ func TestSubscribe(t *testing.T) {
 
 // TestMessage is XEP-0172 section 4.2: the first message to somebody without a relationship.
 func TestMessage(t *testing.T) {
+	checkGoroutines(t)
 	for _, withRoster := range []bool{false, true} {
 		t.Run(fmt.Sprint("roster: ", withRoster), func(t *testing.T) {
 			n, s, peer := pair(t, "Ishmael")
@@ -244,6 +245,7 @@ func TestNotSent(t *testing.T) {
 
 // TestSec_Bounded: ever new people cost no more than a fixed amount.
 func TestSec_Bounded(t *testing.T) {
+	checkGoroutines(t)
 	synctest.Test(t, func(t *testing.T) {
 		n, s, peer := pair(t, "Ishmael")
 		for i := range 5000 {
