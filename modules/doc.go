@@ -10,6 +10,9 @@
 //	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |
 //	| disco     | finds out what others are and can do, and tells | XEP-0030      |
+//	| entitytime | asks others for the time, and tells them        | XEP-0202      |
+//	| idle      | tells contacts since when nobody uses the client | XEP-0319      |
+//	| lastactivity | asks since when others are idle, or gone        | XEP-0012      |
 //	| nick      | tells others by what name one is to be called   | XEP-0172      |
 //	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
 //	| privacy   | manages privacy lists, on older servers         | XEP-0016      |
@@ -19,6 +22,7 @@
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
 //	| sm        | keeps a session over the loss of its connection | XEP-0198      |
 //	| vcard     | reads and writes vCards, and keeps those read   | XEP-0054, XEP-0292 |
+//	| version   | asks others what software they use              | XEP-0092      |
 //
 // A module in another repository can do all that these can: see CONTRIBUTING.md.
 //
