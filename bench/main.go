@@ -59,7 +59,8 @@ func run(args []string) error {
 	flags.StringVar(&o.out, "out", "", "file for the page; empty: standard output")
 	flags.StringVar(&o.svg, "svg", "", "file for the plot; empty: none")
 	flags.StringVar(&o.json, "json", "", "file for the figures; empty: none")
-	flags.IntVar(&o.messages, "messages", 0, "messages of each run through a real server; 0: as many as the page says")
+	flags.IntVar(&o.messages, "messages", 0, "messages of each run; 0: as many as the page says")
+	flags.IntVar(&o.rounds, "rounds", 0, "runs of each measurement with connections; 0: as many as the page says")
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of this library's clients; empty: none")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -24,6 +24,7 @@ type options struct {
 	out, svg, json string
 	profile        string
 	messages       int
+	rounds         int
 }
 
 func (o options) wants(section string) bool { return slices.Contains(o.only, section) }
@@ -56,7 +57,7 @@ func measure(ctx context.Context, o options) (*report.Results, error) {
 	if err := measureMicro(ctx, o, a, tools, dir, r); err != nil {
 		return nil, err
 	}
-	b := &flow.Bench{Tools: tools, Dir: dir, Rounds: a.rounds, Progress: os.Stderr, Profile: o.profile, Only: o.clients}
+	b := &flow.Bench{Tools: tools, Dir: dir, Rounds: cmp.Or(o.rounds, a.rounds), Progress: os.Stderr, Profile: o.profile, Only: o.clients}
 	if o.wants("sink") || o.wants("source") || o.wants("idle") {
 		if err := measureLean(ctx, o, a, b, r); err != nil {
 			return nil, err
@@ -135,10 +136,10 @@ func measureLean(ctx context.Context, o options, a amounts, b *flow.Bench, r *re
 	}
 	defer s.Stop()
 	if o.wants("sink") {
-		r.Flow = append(r.Flow, b.Sink(ctx, s, a.oneWay))
+		r.Flow = append(r.Flow, b.Sink(ctx, s, cmp.Or(o.messages, a.oneWay)))
 	}
 	if o.wants("source") {
-		r.Flow = append(r.Flow, b.Source(ctx, s, a.oneWay))
+		r.Flow = append(r.Flow, b.Source(ctx, s, cmp.Or(o.messages, a.oneWay)))
 	}
 	if o.wants("idle") {
 		for _, n := range a.streams {

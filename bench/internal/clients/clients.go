@@ -68,6 +68,8 @@ type Library struct {
 	Name   string // for the command line
 	Module string // what the report calls it
 	Remark string // what a reader must know about how it was driven, may be empty
+	// Managed says that it has stream management on, which needs a server that offers it.
+	Managed bool
 	// Login returns a session whose messages go to in.
 	Login func(ctx context.Context, a Account, in *Inbox) (Client, error)
 }
@@ -75,9 +77,12 @@ type Library struct {
 // All lists the Go libraries, this one first.
 func All() []Library { return []Library{ours, mellium, gosrc, xmppo} }
 
-// ByName finds a library of All, or Managed.
+// Others are measured where the comparison is not between libraries.
+func Others() []Library { return []Library{Managed, Control, ManagedControl} }
+
+// ByName finds a library of All or Others.
 func ByName(name string) (Library, error) {
-	for _, l := range append(All(), Managed) {
+	for _, l := range append(All(), Others()...) {
 		if l.Name == name {
 			return l, nil
 		}
@@ -106,10 +111,13 @@ func (in *Inbox) Full() <-chan struct{} { return in.full }
 func (in *Inbox) Left() int64 { return in.left.Load() }
 
 func (in *Inbox) add(body string) {
-	if in == nil || len(body) < len(in.tag) || body[:len(in.tag)] != in.tag {
-		return
+	if in != nil && len(body) >= len(in.tag) && body[:len(in.tag)] == in.tag {
+		in.addMany(1)
 	}
-	if in.left.Add(-1) == 0 {
+}
+
+func (in *Inbox) addMany(n int) {
+	if n > 0 && in.left.Add(int64(-n)) == 0 {
 		close(in.full)
 	}
 }

@@ -36,15 +36,37 @@ func login(ctx context.Context, t *testing.T, l Library, s *lean.Server, user st
 	return c
 }
 
+// drivers are the libraries, and the user that each sends and receives as.
+func drivers(plain, managed string) map[string]struct {
+	Library
+	user string
+} {
+	list := make(map[string]struct {
+		Library
+		user string
+	})
+	for _, l := range append(All(), Others()...) {
+		user := plain
+		if l.Managed {
+			user = managed
+		}
+		list[l.Name] = struct {
+			Library
+			user string
+		}{l, user}
+	}
+	return list
+}
+
 // A measurement with an adapter that sends or receives something else than the others measures nothing.
 func TestSend(t *testing.T) {
-	for _, l := range All() {
-		t.Run(l.Name, func(t *testing.T) {
+	for name, l := range drivers(lean.UserSink, lean.UserManagedSink) {
+		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			s := start(t)
 			s.Count(few)
-			c := login(ctx, t, l, s, lean.UserSink, nil)
+			c := login(ctx, t, l.Library, s, l.user, nil)
 			err := c.Send(ctx, "romeo@"+lean.Domain+"/orchard",
 				Messages(few, func(i int) string { return lean.Body("tag", i) }))
 			if err != nil {
@@ -59,13 +81,13 @@ func TestSend(t *testing.T) {
 }
 
 func TestReceive(t *testing.T) {
-	for _, l := range All() {
-		t.Run(l.Name, func(t *testing.T) {
+	for name, l := range drivers(lean.UserSource, lean.UserManagedSource) {
+		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			s := start(t)
 			in := NewInbox("tag", few)
-			login(ctx, t, l, s, lean.UserSource, in)
+			login(ctx, t, l.Library, s, l.user, in)
 			for _, tag := range []string{"other", "tag"} {
 				if _, err := s.Pour(ctx, few, tag); err != nil {
 					t.Fatal(err)
@@ -75,6 +97,30 @@ func TestReceive(t *testing.T) {
 			case <-in.Full():
 			case <-ctx.Done():
 				t.Errorf("%d of %d messages missing", in.Left(), few)
+			}
+		})
+	}
+}
+
+// What the managed rows measure is stream management: the server counts, and so does the client.
+func TestManaged(t *testing.T) {
+	for _, l := range []Library{Managed, ManagedControl} {
+		t.Run(l.Name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			s := start(t)
+			c := login(ctx, t, l, s, lean.UserManagedSink, nil)
+			if err := c.Send(ctx, "romeo@"+lean.Domain+"/orchard", Messages(few, func(i int) string { return lean.Body("tag", i) })); err != nil {
+				t.Fatal(err)
+			}
+			in := NewInbox("tag", few)
+			login(ctx, t, l, s, lean.UserManagedSource, in)
+			if _, err := s.Pour(ctx, few, "tag"); err != nil {
+				t.Fatal(err)
+			}
+			// The presence that the sender sent is counted, too.
+			if sent, handled, err := s.Acks(ctx); err != nil || sent != few+1 || handled != few {
+				t.Errorf("the server has acknowledged %d of %d, the client %d of %d (%v)", sent, few+1, handled, few, err)
 			}
 		})
 	}

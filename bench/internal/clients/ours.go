@@ -17,7 +17,7 @@ var ours = Library{Name: "ours", Module: "this library", Login: func(ctx context
 }}
 
 // Managed is this library with stream management, for servers that have it.
-var Managed = Library{Name: "ours-sm", Module: "this library", Remark: "with stream management",
+var Managed = Library{Name: "ours-sm", Module: "this library, stream management on", Managed: true,
 	Login: func(ctx context.Context, a Account, in *Inbox) (Client, error) {
 		m := sm.New(sm.Config{})
 		c, err := loginOurs(ctx, a, in, m)

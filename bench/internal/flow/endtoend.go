@@ -59,7 +59,7 @@ func (r *Real) account(user string) clients.Account {
 // EndToEnd sends n messages from one process through the server to another, with every client.
 // Rates count from before the first message is sent to after the last one was received.
 func (b *Bench) EndToEnd(ctx context.Context, r *Real, n int) Table {
-	return b.collect(ctx, r.Name, n, b.contenders(clients.Managed), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
+	return b.collect(ctx, r.Name, n, b.contenders(clients.Others()...), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
 		spec := child.Spec{Library: c.name, Role: child.Receiver, Account: r.account(receiver), To: r.account(receiver).JID(),
 			N: n, Tag: tag, Profile: b.profileOf(c, "in-"+string(r.server.Kind))}
 		in, err := child.Start(ctx, spec, b.Tools)

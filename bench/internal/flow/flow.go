@@ -39,6 +39,8 @@ type Row struct {
 	Rate, Least, Most float64 // messages a second: median, least, most
 	Out, In           float64 // client processor time in microseconds a message, 0 where that side was not measured
 	Failed            string  // why there are no figures, empty otherwise
+
+	Rates []float64 // messages a second of every run
 }
 
 // Table is one measurement of all clients.
@@ -55,20 +57,21 @@ type sample struct{ rate, out, in float64 }
 // contender is a client as the tables name it.
 type contender struct {
 	name, module, remark string
-	share                int // it is measured with 1/share of the messages, to bound the time
+	share                int  // it is measured with 1/share of the messages, to bound the time
+	managed              bool // needs a server with stream management
 }
 
-// contenders lists the clients that this machine can run, and more, which are measured against servers that can do what they need.
+// contenders lists the clients that this machine can run, and more.
 func (b *Bench) contenders(more ...clients.Library) []contender {
 	var list []contender
 	for _, l := range append(clients.All(), more...) {
-		list = append(list, contender{l.Name, l.Module, l.Remark, 1})
+		list = append(list, contender{l.Name, l.Module, l.Remark, 1, l.Managed})
 	}
 	if b.Tools.Strophe != "" {
-		list = append(list, contender{child.Strophe, "libstrophe " + b.Tools.Versions["strophe"] + " (C)", "stream management off", 1})
+		list = append(list, contender{child.Strophe, "libstrophe " + b.Tools.Versions["strophe"] + " (C)", "stream management off", 1, false})
 	}
 	if b.Tools.Slix != "" {
-		list = append(list, contender{child.Slixmpp, "slixmpp " + b.Tools.Versions["slixmpp"] + " (Python)", "", 5})
+		list = append(list, contender{child.Slixmpp, "slixmpp " + b.Tools.Versions["slixmpp"] + " (Python)", "", 5, false})
 	}
 	return slices.DeleteFunc(list, func(c contender) bool { return len(b.Only) > 0 && !slices.Contains(b.Only, c.name) })
 }
@@ -97,7 +100,7 @@ func (b *Bench) collect(ctx context.Context, name string, n int, list []contende
 	}
 	t := Table{Name: name, Messages: n, Rounds: b.Rounds}
 	for i, c := range list {
-		row := Row{Client: c.name, Module: c.module, Remark: c.remark, Failed: failed[i]}
+		row := Row{Client: c.name, Module: c.module, Remark: c.remark, Failed: failed[i], Rates: rates[i]}
 		if failed[i] == "" && len(rates[i]) > 0 {
 			row.Rate, row.Least, row.Most = micro.Median(rates[i]), slices.Min(rates[i]), slices.Max(rates[i])
 			row.Out, row.In = micro.Median(outs[i]), micro.Median(ins[i])
@@ -109,10 +112,10 @@ func (b *Bench) collect(ctx context.Context, name string, n int, list []contende
 
 // profileOf names the file for a CPU profile, for this library only.
 func (b *Bench) profileOf(c contender, what string) string {
-	if b.Profile == "" || c.name != clients.All()[0].Name {
+	if b.Profile == "" || c.name != clients.All()[0].Name && c.name != clients.Managed.Name {
 		return ""
 	}
-	return b.Profile + "/" + what + ".pprof"
+	return b.Profile + "/" + c.name + "-" + what + ".pprof"
 }
 
 func rate(n int, d time.Duration) float64 { return float64(n) / d.Seconds() }

@@ -6,13 +6,18 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp/bench/internal/child"
+	"github.com/go-xmppframework/xmpp/bench/internal/clients"
 	"github.com/go-xmppframework/xmpp/bench/internal/lean"
 )
 
 // Sink sends n messages from each client into the lean server, which only counts them.
 func (b *Bench) Sink(ctx context.Context, server *child.Server, n int) Table {
-	return b.collect(ctx, "sink", n, b.contenders(), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
-		out, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Sender, Account: server.Account(lean.UserSink),
+	return b.collect(ctx, "sink", n, b.contenders(clients.Managed), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
+		user := lean.UserSink
+		if c.managed {
+			user = lean.UserManagedSink
+		}
+		out, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Sender, Account: server.Account(user),
 			To: "romeo@" + lean.Domain + "/orchard", N: n, Tag: tag, Profile: b.profileOf(c, "sink")}, b.Tools)
 		if err != nil {
 			return s, err
@@ -45,9 +50,13 @@ func (b *Bench) Sink(ctx context.Context, server *child.Server, n int) Table {
 
 // Source pours n messages from the lean server, which has them ready as bytes, into each client.
 func (b *Bench) Source(ctx context.Context, server *child.Server, n int) Table {
-	return b.collect(ctx, "source", n, b.contenders(), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
-		in, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Receiver, Account: server.Account(lean.UserSource),
-			To: server.Account(lean.UserSource).JID(), N: n, Tag: tag, Profile: b.profileOf(c, "source")}, b.Tools)
+	return b.collect(ctx, "source", n, b.contenders(clients.Managed), func(ctx context.Context, c contender, n int, tag string) (s sample, err error) {
+		user := lean.UserSource
+		if c.managed {
+			user = lean.UserManagedSource
+		}
+		in, err := child.Start(ctx, child.Spec{Library: c.name, Role: child.Receiver, Account: server.Account(user),
+			To: server.Account(user).JID(), N: n, Tag: tag, Profile: b.profileOf(c, "source")}, b.Tools)
 		if err != nil {
 			return s, err
 		}

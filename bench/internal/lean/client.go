@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +23,9 @@ const (
 	featuresSASL = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism>" +
 		"<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms>"
 	featuresBind = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+	featuresSM   = "<sm xmlns='urn:xmpp:sm:3'/>"
+	enabled      = "<enabled xmlns='urn:xmpp:sm:3' id='lean' resume='true'/>"
+	askAck       = "<r xmlns='urn:xmpp:sm:3'/>"
 )
 
 // client is one connection. The XML decoder is only used until the session starts:
@@ -31,7 +36,11 @@ type client struct {
 	in             *bufio.Reader // below the XML decoder, which reads it byte by byte and never too far
 	user, resource string
 	streams        int
+	asked          atomic.Bool // for an acknowledgement, and was not answered
 }
+
+// managed reports whether the client is offered stream management.
+func (c *client) managed() bool { return c.user == UserManagedSink || c.user == UserManagedSource }
 
 func (c *client) address() string { return c.user + "@" + Domain + "/" + c.resource }
 
@@ -54,9 +63,9 @@ func (s *Server) serve(conn net.Conn) {
 	}
 	c.conn.SetDeadline(time.Time{})
 	switch c.user {
-	case UserSink:
+	case UserSink, UserManagedSink:
 		c.sink()
-	case UserSource:
+	case UserSource, UserManagedSource:
 		s.mu.Lock()
 		s.source = c
 		s.mu.Unlock()
@@ -93,7 +102,11 @@ func (c *client) login() error {
 	if err := c.authenticate(d); err != nil {
 		return err
 	}
-	if d, err = c.open(featuresBind); err != nil {
+	features := featuresBind
+	if c.managed() {
+		features += featuresSM
+	}
+	if d, err = c.open(features); err != nil {
 		return err
 	}
 	e, err := c.next(d)
@@ -192,7 +205,10 @@ func (c *client) answer() {
 	}
 }
 
-var request = regexp.MustCompile(`<iq [^>]*>`)
+var (
+	request = regexp.MustCompile(`<iq [^>]*>`)
+	ack     = regexp.MustCompile(`<a [^>]*h=['"](\d+)`)
+)
 
 // reply answers the requests in data, which holds whole stanzas, and reports whether the stream goes on.
 func (c *client) reply(data []byte) bool {
@@ -203,6 +219,16 @@ func (c *client) reply(data []byte) bool {
 				fmt.Fprintf(c.conn, "<iq type='error' id='%s'><error type='cancel'>"+
 					"<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>", id)
 			}
+		}
+	}
+	if c.managed() {
+		if bytes.Contains(data, []byte("<enable ")) {
+			fmt.Fprint(c.conn, enabled)
+		}
+		if m := ack.FindSubmatch(data); m != nil {
+			h, _ := strconv.Atoi(string(m[1]))
+			c.server.noteAcks(0, h)
+			c.asked.Store(false)
 		}
 	}
 	if bytes.HasSuffix(bytes.TrimSpace(data), []byte("</stream:stream>")) {

@@ -16,4 +16,9 @@ const (
 	UserSink   = "sink"   // counts the messages the client sends
 	UserSource = "source" // pours messages into the client when told to
 	UserIdle   = "idle"   // leaves the client alone
+
+	// The same with stream management (XEP-0198): the client's requests are answered, and it is asked as real servers do,
+	// again as soon as it has answered.
+	UserManagedSink   = "sink-sm"
+	UserManagedSource = "source-sm"
 )

@@ -3,25 +3,68 @@ package lean
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"time"
 )
 
-// sink counts the ends of messages and looks at nothing else while they come in bulk.
+// Needles, in their UTF-8 form, with what a stanza begins.
+var (
+	stanzaStarts = [][]byte{[]byte("<message"), []byte("<presence"), []byte("<iq ")}
+	messageEnd   = []byte("</message>")
+	ackRequest   = []byte("<r ")
+)
+
+// Window looks for needles in a stream of bytes, wherever reads have cut it.
+type Window struct {
+	buf   []byte
+	fresh int // where what was read last begins
+}
+
+// longestNeedle is what a Window keeps of the read before.
+const longestNeedle = 64
+
+// Read reads once, and returns what it has read. It is valid until the next Read.
+func (w *Window) Read(r io.Reader) ([]byte, error) {
+	if w.buf == nil {
+		w.buf = make([]byte, 0, 64<<10)
+	}
+	keep := w.buf[max(0, len(w.buf)-longestNeedle):]
+	w.fresh = copy(w.buf[:cap(w.buf)], keep)
+	n, err := r.Read(w.buf[w.fresh:cap(w.buf)])
+	w.buf = w.buf[:w.fresh+n]
+	return w.buf[w.fresh:], err
+}
+
+// Count counts the needles that end in what was read last; they have to be shorter than 64 bytes.
+func (w *Window) Count(needles ...[]byte) (n int) {
+	for _, needle := range needles {
+		n += bytes.Count(w.buf[max(0, w.fresh-len(needle)+1):], needle)
+	}
+	return n
+}
+
+// CountStanzas counts the stanzas that have begun in what was read last, and
+// CountRequests those for an acknowledgement (XEP-0198).
+func (w *Window) CountStanzas() int  { return w.Count(stanzaStarts...) }
+func (w *Window) CountRequests() int { return w.Count(ackRequest) }
+
+// sink counts the ends of messages and looks at little else while they come in bulk.
 func (c *client) sink() {
-	end := []byte("</message>")
-	buf := make([]byte, 0, 64<<10)
-	count, told := 0, 0
+	var w Window
+	count, told, stanzas := 0, 0, 0
 	for {
-		// What may be the beginning of an end tag stays in front of the next read.
-		keep := buf[max(0, len(buf)-len(end)+1):]
-		old := len(keep)
-		buf = buf[:copy(buf[:cap(buf)], keep)]
-		n, err := c.in.Read(buf[old:cap(buf)])
+		buf, err := w.Read(c.in)
 		if err != nil {
 			return
 		}
-		buf = buf[:old+n]
-		found := bytes.Count(buf, end)
+		if c.managed() {
+			stanzas += w.CountStanzas()
+			if w.CountRequests() > 0 {
+				fmt.Fprintf(c.conn, "<a xmlns='urn:xmpp:sm:3' h='%d'/>", stanzas)
+				c.server.noteAcks(stanzas, 0)
+			}
+		}
+		found := w.Count(messageEnd)
 		count += found
 		if found == 0 || bytes.HasSuffix(buf, []byte("</stream:stream>")) || bytes.HasSuffix(buf, []byte("</stream:stream>\n")) {
 			if !c.reply(buf) {

@@ -1,6 +1,7 @@
 package lean
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -35,6 +37,9 @@ type Server struct {
 	arrived chan struct{} // told of a new source
 	want    int           // messages the sink waits for
 	full    chan SinkDone // told when the sink has them
+
+	acked, handled int           // the last h that the server has sent, and that a client has
+	acks           chan struct{} // told of either
 }
 
 // SinkDone says when a sink had received all the messages it was asked to count.
@@ -66,7 +71,7 @@ func Start(dir string) (*Server, error) {
 		Addr: l.Addr().String(), CAFile: file,
 		listener: l, config: config, scram: scram,
 		conns: map[net.Conn]bool{}, arrived: make(chan struct{}, 1),
-		full: make(chan SinkDone, 1),
+		full: make(chan SinkDone, 1), acks: make(chan struct{}, 1),
 	}
 	s.wait.Go(s.accept)
 	return s, nil
@@ -104,6 +109,35 @@ func (s *Server) Wait(ctx context.Context) (SinkDone, error) {
 	}
 }
 
+// Acks waits until both sides of stream management have acknowledged something, and returns the last counts:
+// the server's, of what a sink was sent, and a client's, of what a source has poured.
+func (s *Server) Acks(ctx context.Context) (acked, handled int, err error) {
+	for {
+		s.mu.Lock()
+		acked, handled = s.acked, s.handled
+		s.mu.Unlock()
+		if acked > 0 && handled > 0 {
+			return acked, handled, nil
+		}
+		select {
+		case <-s.acks:
+		case <-ctx.Done():
+			return acked, handled, ctx.Err()
+		}
+	}
+}
+
+// noteAcks keeps counts for Acks, where they are not zero.
+func (s *Server) noteAcks(acked, handled int) {
+	s.mu.Lock()
+	s.acked, s.handled = max(s.acked, acked), max(s.handled, handled)
+	s.mu.Unlock()
+	select {
+	case s.acks <- struct{}{}:
+	default:
+	}
+}
+
 // Pour writes n messages whose bodies begin with tag into the source that logged in last,
 // and returns when the first byte was written.
 func (s *Server) Pour(ctx context.Context, n int, tag string) (time.Time, error) {
@@ -116,8 +150,16 @@ func (s *Server) Pour(ctx context.Context, n int, tag string) (time.Time, error)
 	c.conn.SetWriteDeadline(start.Add(2 * time.Minute))
 	for len(text) > 0 {
 		part := text[:min(len(text), 64<<10)]
+		if c.managed() {
+			part = part[:bytes.LastIndex(part, messageEnd)+len(messageEnd)]
+		}
 		if _, err := c.conn.Write(part); err != nil {
 			return start, err
+		}
+		if c.managed() && !c.asked.Swap(true) {
+			if _, err := io.WriteString(c.conn, askAck); err != nil {
+				return start, err
+			}
 		}
 		text = text[len(part):]
 	}

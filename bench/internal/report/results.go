@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-xmppframework/xmpp/bench/internal/clients"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 )
@@ -68,6 +69,11 @@ func isGoLibrary(name string) bool {
 	return slices.ContainsFunc(goLibraries, func(l string) bool { return strings.HasPrefix(name, l) })
 }
 
+// isControl reports whether a row is that of a client without a library.
+func isControl(name string) bool {
+	return name == clients.Control.Name || name == clients.ManagedControl.Name
+}
+
 // figure finds a row by the beginning of its name.
 func figure(list []micro.Figure, name string) (micro.Figure, bool) {
 	i := slices.IndexFunc(list, func(f micro.Figure) bool { return strings.HasPrefix(f.Name, name) })
@@ -94,6 +100,24 @@ func (r *Results) table(name string) (flow.Table, bool) {
 		return flow.Table{}, false
 	}
 	return r.Flow[i], true
+}
+
+// ratio is how the rate of one client compares with that of another: the median over the rounds, in each of which they ran one after the other,
+// so that what else the machine does weighs on both.
+func ratio(t flow.Table, client, base string) (float64, bool) {
+	a, okA := row(t, client)
+	b, okB := row(t, base)
+	if !okA || !okB {
+		return 0, false
+	}
+	if len(a.Rates) != len(b.Rates) || len(a.Rates) == 0 {
+		return a.Rate / b.Rate, true
+	}
+	list := make([]float64, len(a.Rates))
+	for i := range list {
+		list[i] = a.Rates[i] / b.Rates[i]
+	}
+	return micro.Median(list), true
 }
 
 func row(t flow.Table, client string) (flow.Row, bool) {

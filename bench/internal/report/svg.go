@@ -85,7 +85,7 @@ func (r *Results) panels() []panel {
 func rates(t flow.Table, title string) panel {
 	p := panel{title: title, note: "longer is better"}
 	for _, row := range t.Rows {
-		if row.Rate > 0 {
+		if row.Rate > 0 && !isControl(row.Client) {
 			p.bars = append(p.bars, bar{row.Client, row.Rate, 0, thousands(row.Rate), row.Client == "ours"})
 		}
 	}
@@ -95,7 +95,7 @@ func rates(t flow.Table, title string) panel {
 func processor(t flow.Table, title string) panel {
 	p := panel{title: title, note: "microseconds out (dark) and in (light), shorter is better"}
 	for _, row := range t.Rows {
-		if row.Rate > 0 {
+		if row.Rate > 0 && !isControl(row.Client) {
 			p.bars = append(p.bars, bar{row.Client, row.Out, row.In, fmt.Sprintf("%.1f + %.1f", row.Out, row.In), row.Client == "ours"})
 		}
 	}

@@ -69,14 +69,7 @@ func (r *Results) flowTargets() (list []Target) {
 				fmt.Sprintf("%.2f ×", ours.Rate/top), ours.Rate >= 3*top})
 		}
 	}
-	for _, server := range []string{"ejabberd", "prosody"} {
-		t, _ := r.table(server)
-		off, okOff := row(t, "ours")
-		if on, ok := row(t, clients.Managed.Name); ok && okOff {
-			list = append(list, Target{"messages a second through " + server + ", stream management on", "0.9 × those with it off",
-				fmt.Sprintf("%.2f ×", on.Rate/off.Rate), on.Rate >= 0.9*off.Rate})
-		}
-	}
+	list = append(list, r.managedTargets()...)
 	t, _ := r.table("ejabberd")
 	ours, ok := row(t, "ours")
 	if !ok {
@@ -95,6 +88,25 @@ func (r *Results) flowTargets() (list []Target) {
 	if least, ok := best(t, func(row flow.Row) float64 { return -cpu(row) }); ok {
 		list = append(list, Target{"client CPU a message, out and in, ejabberd", "at most half of the most economical other Go library's",
 			fmt.Sprintf("%.2f ×", cpu(ours)/-least), cpu(ours) <= 0.5*-least})
+	}
+	return list
+}
+
+// managedTargets say what stream management costs: where the library is the limit, and through servers, where their own cost is in it,
+// which a client without a library tells.
+func (r *Results) managedTargets() (list []Target) {
+	for _, where := range []string{"sink", "source", "ejabberd", "prosody"} {
+		t, _ := r.table(where)
+		ours, ok := ratio(t, clients.Managed.Name, "ours")
+		if !ok {
+			continue
+		}
+		what := "messages a second, " + where + ", stream management on"
+		list = append(list, Target{what, "0.9 × those with it off", fmt.Sprintf("%.2f ×", ours), ours >= 0.9})
+		if control, ok := ratio(t, clients.ManagedControl.Name, clients.Control.Name); ok {
+			list = append(list, Target{what, "0.9 × what the server leaves of those with it off to a client without a library",
+				fmt.Sprintf("%.2f × of %.2f ×", ours/control, control), ours >= 0.9*control})
+		}
 	}
 	return list
 }
