@@ -115,7 +115,7 @@ type push struct {
 
 // read looks at a push. One is valid from the own account only, in whose name nobody else can send: XEP-0191 section 3.3, with the rule of RFC 6121 section 2.1.6.
 func read(s *xmpp.Stream, iq *stanza.IQ) (p push) {
-	el := iq.Payload()
+	el := only(iq)
 	if !stanza.Is(el, "block", NS) && !stanza.Is(el, "unblock", NS) {
 		return p
 	}
@@ -135,6 +135,17 @@ func read(s *xmpp.Stream, iq *stanza.IQ) (p push) {
 		p.do = func(b *Blocking, s *xmpp.Stream) { b.didBlock(s, jids) }
 	}
 	return p
+}
+
+// only is the payload of a request; nil if there are two, which the stream refuses (RFC 6120 section 8.2.3).
+func only(iq *stanza.IQ) (el *etree.Element) {
+	for e := range iq.Children() {
+		if el != nil {
+			return nil
+		}
+		el = e
+	}
+	return el
 }
 
 // items are the addresses in an element, those that are valid. empty reports that it has no child elements at all.
