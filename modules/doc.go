@@ -8,6 +8,7 @@
 //	| package   | what it does                                    | specification |
 //	|-----------|-------------------------------------------------|---------------|
 //	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
+//	| caps      | knows what others can do, mostly without asking | XEP-0115, XEP-0390 |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |
 //	| disco     | finds out what others are and can do, and tells | XEP-0030      |
 //	| entitytime | asks others for the time, and tells them        | XEP-0202      |
@@ -20,6 +21,7 @@
 //	| pubsub    | publishes items, and hears of those of others   | XEP-0060, XEP-0163 |
 //	| receipts  | tells that a message has arrived                | XEP-0184      |
 //	| reconnect | logs in again when the connection is lost       | RFC 6120      |
+//	| roster    | keeps the contacts, and knows who is there      | RFC 6121      |
 //	| sm        | keeps a session over the loss of its connection | XEP-0198      |
 //	| vcard     | reads and writes vCards, and keeps those read   | XEP-0054, XEP-0292 |
 //	| version   | asks others what software they use              | XEP-0092      |
