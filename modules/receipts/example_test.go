@@ -13,12 +13,12 @@ import (
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
-// marks shows what a chat window shows beside a message.
+// marks is what a chat window shows beside its messages.
 type marks struct{}
 
 func (marks) DeliveryDidChange(_ context.Context, _ *receipts.Receipts, d *receipts.Delivery, state receipts.State) {
-	if state >= receipts.Acked { // before that, it depends on who is faster
-		fmt.Println(d.To(), state)
+	if state == receipts.Delivered {
+		fmt.Println("✓✓", d.To())
 	}
 }
 
@@ -49,17 +49,16 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	_, _ = d.Receipt().Wait(ctx) // the server has it, romeo is not there yet
+	fmt.Println(d.Receipt().Wait(ctx)) // the server has it, romeo is not there yet
 	if err := romeo.Login(ctx); err != nil {
 		fmt.Println(err)
 		return
 	}
-	_, err = d.Wait(ctx)
-	fmt.Println(err, d.By().Local())
+	fmt.Println(d.Wait(ctx))
 	fmt.Println(errors.Join(juliet.Close(ctx), romeo.Close(ctx)))
 	// Unordered output:
-	// romeo@example.test acked
-	// romeo@example.test delivered
-	// <nil> romeo
+	// acked <nil>
+	// ✓✓ romeo@example.test
+	// delivered <nil>
 	// <nil>
 }
