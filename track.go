@@ -81,6 +81,7 @@ type Tracking struct {
 
 	// Guarded by the lock of the outlet.
 	list   []sent // of the stanzas with the numbers first, first+1, …
+	room   []sent // what list is a part of
 	first  uint64
 	next   uint64 // number of the first that was not encoded on this connection
 	handed uint64 // all before it may have reached a connection
@@ -128,7 +129,7 @@ func (b *Binding) Restore(t Tracker, o TrackOptions, jid JID, unacked []Unacked)
 	tr := newTracking(s, t, o)
 	tr.lost = true
 	for _, u := range unacked {
-		tr.list = append(tr.list, sent{st: u.Stanza, at: u.Time.UnixNano()})
+		tr.pushLocked(sent{st: u.Stanza, at: u.Time.UnixNano()})
 	}
 	tr.handed += uint64(len(unacked))
 	tr.told.Store(tr.handed)
@@ -186,7 +187,7 @@ func (t *Tracking) Ack(n uint32) (acked []Unacked, ok bool) {
 		*e = sent{}
 	}
 	if t.list = t.list[n:]; len(t.list) == 0 {
-		t.list = nil
+		t.list, t.room = nil, nil
 	}
 	t.first += uint64(n)
 	t.next = max(t.next, t.first)
@@ -263,7 +264,7 @@ func (t *Tracking) Stop() {
 		}
 	}
 	t.orphans.Store(&orphans)
-	t.list, t.over, t.bytes = nil, true, 0
+	t.list, t.room, t.over, t.bytes = nil, nil, true, 0
 	w.startLocked()
 	out.announceLocked()
 }
@@ -294,9 +295,27 @@ func (t *Tracking) roomLocked() bool {
 	return len(t.list) < t.opts.Limit && t.bytes < t.opts.LimitBytes
 }
 
+func (t *Tracking) pushLocked(e sent) { t.list, t.room = push(t.list, t.room, e) }
+
+// push appends to a list that loses its front as it goes and lies in the array room: while many stanzas are under way
+// there is room enough in front of it, and a larger array is not made time and again.
+func push[T any](list, room []T, v T) (_, _ []T) {
+	if n := len(list); n == cap(list) {
+		if n > 0 && 2*n <= len(room) {
+			copy(room, list)
+			clear(room[n:])
+		} else {
+			room = make([]T, max(4, 2*n))
+			copy(room, list)
+		}
+		list = room[:n]
+	}
+	return append(list, v), room
+}
+
 // addLocked takes in a stanza whose size is known, and returns what is to be written behind it.
 func (t *Tracking) addLocked(st stanza.Stanza, r *Receipt, at time.Time, size int) *etree.Element {
-	t.list = append(t.list, sent{st, r, at.UnixNano(), size})
+	t.pushLocked(sent{st, r, at.UnixNano(), size})
 	t.bytes += size
 	return t.tracker.Sent(Unacked{Stanza: st, Time: at})
 }
@@ -329,7 +348,7 @@ func (t *Tracking) pumpLocked(w *writer) {
 // takeLocked empties the list; what was left of it is to be settled.
 func (t *Tracking) takeLocked() (left []sent, unsettled []Unacked) {
 	left, unsettled = t.list, t.unackedLocked(len(t.list))
-	t.list, t.over, t.bytes = nil, true, 0
+	t.list, t.room, t.over, t.bytes = nil, nil, true, 0
 	return left, unsettled
 }
 
