@@ -34,6 +34,7 @@ const (
 	Compression            Feature = "zlib (XEP-0138), after authentication"
 	StreamLimits           Feature = "stream limits (XEP-0478)"
 	PreApproval            Feature = "subscription pre-approval"
+	BlockPresence          Feature = "presence follows blocking: unavailable to who is blocked, available to who is not any more"
 	PrivacyListsFull       Feature = "privacy lists on the full domain"
 	ArchiveIDs             Feature = "archive queries by id and metadata (mam:2#extended)"
 	PublishMaxItems        Feature = "publish options with pubsub#max_items"
@@ -56,10 +57,10 @@ var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, Lega
 // features says what each kind can do besides; it was measured, not read off a manual.
 var features = map[Kind][]Feature{
 	Prosody: {
-		TLS12Only, SASL2, Bind2, FAST, PreApproval, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
+		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
 	},
 	Prosody13: {
-		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval,
+		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval, BlockPresence,
 		ArchiveIDs, PublishMaxItems, RetractEvents, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
 	},
 	Ejabberd: {

@@ -389,7 +389,8 @@ func TestParameters(t *testing.T) {
 func TestAsBlocked(t *testing.T) {
 	const condition = "<not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
 	synctest.Test(t, func(t *testing.T) {
-		_, s, peer, _ := pair(t, manual)
+		b, s, peer, h := pair(t, manual)
+		have(t, b, peer, h, "tybalt@capulet.lit")
 		got := make(chan *stanza.Message, 10)
 		s.AddDelegate(xmpp.Delegate{Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) { got <- m })})
 		for _, tt := range []struct {
@@ -400,6 +401,8 @@ func TestAsBlocked(t *testing.T) {
 			{"without a sender", "<message type='error' id='1'><error type='cancel'>" + condition + "<blocked xmlns='urn:xmpp:blocking:errors'/></error></message>", ""},
 			{"another condition", "<message type='error' from='romeo@montague.net'><error type='cancel'>" + condition + "</error></message>", "none"},
 			{"another namespace", "<message type='error' from='romeo@montague.net'><error type='cancel'>" + condition + "<blocked xmlns='urn:xmpp:blocking'/></error></message>", "none"},
+			{"ejabberd's", "<message type='error' from='tybalt@capulet.lit/x'><error type='modify'>" + condition + "</error></message>", "none"},
+			{"another error of somebody blocked", "<message type='error' from='tybalt@capulet.lit/x'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>", "none"},
 			{"no error", "<message from='romeo@montague.net'><body>hi</body></message>", "none"},
 			{"beside the error", "<message type='error' from='romeo@montague.net'><blocked xmlns='urn:xmpp:blocking:errors'/><error type='cancel'>" + condition + "</error></message>", "none"},
 		} {
@@ -409,12 +412,18 @@ func TestAsBlocked(t *testing.T) {
 			if ok != (tt.want != "none") || ok && e.JID.String() != tt.want {
 				t.Errorf("%s: %v, %v", tt.name, e, ok)
 			}
+			if e2, ok2 := b.AsBlocked(m.Err()); ok2 != (ok || tt.name == "ejabberd's") || ok && e2.JID != e.JID || ok2 && e2.JID != m.From() {
+				t.Errorf("%s: the module says %v, %v", tt.name, e2, ok2)
+			}
 			if ok && (!errors.Is(e, stanza.NotAcceptable) || !strings.Contains(e.Error(), "blocked by this account")) {
 				t.Errorf("%s: %v", tt.name, e)
 			}
 		}
 		if _, ok := blocking.AsBlocked(nil); ok {
 			t.Error("nil")
+		}
+		if _, ok := b.AsBlocked(context.Canceled); ok {
+			t.Error("canceled")
 		}
 		romeo := jids("romeo@montague.net/orchard")[0]
 		peer.While(func() {
