@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/roster/rostertest"
 	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/modules/sm/smtest"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
@@ -69,6 +70,8 @@ func conforms[S any](t *testing.T, suite func(t *testing.T, place func(t *testin
 		})
 	})
 }
+
+func TestRoster(t *testing.T) { conforms(t, rostertest.TestStorage, (*sqlstore.DB).Roster) }
 
 func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
 
