@@ -123,12 +123,15 @@ func (v *Version) Software() Software {
 	return Software{Name: v.cfg.Name, Version: v.cfg.Version, OS: v.cfg.OS}
 }
 
-// Query asks an entity for its software: a server or another service by its domain, a client by its full address; the zero JID is the own account.
+// Query asks an entity for its software: a server or another service by its domain, a client by its full address; the zero JID is the own server.
 // The error is that of [xmpp.Stream.SendIQ], which is a [*stanza.Error] when the entity refused to answer, or [ErrAnswer].
 func (v *Version) Query(ctx context.Context, jid xmpp.JID) (Software, error) {
 	s, err := v.Active()
 	if err != nil {
 		return Software{}, err
+	}
+	if jid.IsZero() {
+		jid = s.MyJID().DomainJID()
 	}
 	answer, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Get, jid, stanza.New("query", NS)))
 	if err != nil {

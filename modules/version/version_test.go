@@ -117,7 +117,7 @@ func TestErrors(t *testing.T) {
 		}
 	}()
 	peer.Play(`
-		C: <iq id='{b}' type='get'><query xmlns='jabber:iq:version'/></iq>
+		C: <iq to='example.test' id='{b}' type='get'><query xmlns='jabber:iq:version'/></iq>
 		S: <iq from='mallory@example.test/x' id='{b}' type='result'><query xmlns='jabber:iq:version'><name>forged</name></query></iq>
 		S: <iq from='example.test' id='p' type='get'><query xmlns='jabber:iq:version'/></iq>
 		C: <iq to='example.test' id='p' type='result'>*</iq>`)
