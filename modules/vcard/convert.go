@@ -197,6 +197,9 @@ func (c *Card4) Card() *Card {
 		}
 	}
 	for p := range c.All("tel") {
+		if len(p.Values) == 0 {
+			continue
+		}
 		number := p.Text()
 		if len(number) > 4 && strings.EqualFold(number[:4], "tel:") {
 			number = number[4:]
@@ -204,6 +207,9 @@ func (c *Card4) Card() *Card {
 		d.Phones = append(d.Phones, Phone{Flags: p.flags(), Number: number})
 	}
 	for p := range c.All("email") {
+		if len(p.Values) == 0 {
+			continue
+		}
 		m := Email{Flags: p.flags(), UserID: p.Text()}
 		if !m.Flags.Has(X400) {
 			m.Flags |= Internet

@@ -79,9 +79,6 @@ func property(e *etree.Element) (p Property, n int, ok bool) {
 	}
 	p, n = Property{Name: e.Tag}, 32+len(e.Tag)
 	for x := range stanza.Children(e, stanza.Any, stanza.Any) {
-		if !plain(x) || stanza.Namespace(x) != NS4 {
-			return p, 0, false
-		}
 		if x.Tag != "parameters" {
 			v, ok := value(x)
 			if !ok {
@@ -91,7 +88,7 @@ func property(e *etree.Element) (p Property, n int, ok bool) {
 			n += 16 + len(v.Type) + len(v.Text)
 			continue
 		}
-		if p.Parameters != nil || p.Values != nil { // they come once, and first
+		if !plain(x) || stanza.Namespace(x) != NS4 || p.Parameters != nil || p.Values != nil { // they come once, and first
 			return p, 0, false
 		}
 		for y := range stanza.Children(x, stanza.Any, stanza.Any) {
@@ -114,12 +111,9 @@ func property(e *etree.Element) (p Property, n int, ok bool) {
 	return p, n, true
 }
 
-// plain reports whether an element has no attributes, and no text where it has children.
+// plain reports whether an element has no attributes and no text of its own.
 func plain(e *etree.Element) bool {
-	if len(stanza.Attrs(e)) > 0 {
-		return false
-	}
-	return strings.TrimSpace(stanza.Text(e)) == ""
+	return len(stanza.Attrs(e)) == 0 && strings.TrimSpace(stanza.Text(e)) == ""
 }
 
 // value reads an element that holds a text and nothing else.
