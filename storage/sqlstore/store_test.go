@@ -14,9 +14,11 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/caps/capstest"
 	"github.com/go-xmppframework/xmpp/modules/roster/rostertest"
 	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/modules/sm/smtest"
+	"github.com/go-xmppframework/xmpp/modules/vcard/vcardtest"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
 )
 
@@ -72,6 +74,10 @@ func conforms[S any](t *testing.T, suite func(t *testing.T, place func(t *testin
 }
 
 func TestRoster(t *testing.T) { conforms(t, rostertest.TestStorage, (*sqlstore.DB).Roster) }
+
+func TestVCard(t *testing.T) { conforms(t, vcardtest.TestStorage, (*sqlstore.DB).VCard) }
+
+func TestCaps(t *testing.T) { conforms(t, capstest.TestStorage, (*sqlstore.DB).Caps) }
 
 func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
 
