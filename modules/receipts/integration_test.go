@@ -62,9 +62,18 @@ func TestIntegration(t *testing.T) {
 		must(t, juliet.Login(ctx))
 		arrives("sent without a connection", d)
 
+		// leave returns when the server knows that the client is gone.
 		leave := func(s *xmpp.Stream) {
+			t.Helper()
 			s.Disconnect()
 			_ = s.Wait(ctx)
+			for noticed := false; !noticed && ctx.Err() == nil; {
+				ctx, cancel := context.WithTimeout(ctx, time.Second)
+				_, err := juliet.SendIQ(ctx, stanza.NewIQ(stanza.Get, s.MyJID(), stanza.New("ping", "urn:xmpp:ping")))
+				var answer *stanza.Error
+				noticed = errors.As(err, &answer)
+				cancel()
+			}
 		}
 		leave(romeo)
 		early := send(to.Bare())
