@@ -142,6 +142,7 @@ type Blocking struct {
 	items   map[xmpp.JID]struct{}
 	sorted  []xmpp.JID          // the same, made when it is asked for; nil after a change
 	open    map[string]*request // by id
+	on      bool                // while the module is active
 	fetch   *fetch              // nil unless the list is being fetched by itself
 	session int                 // counts them, resumptions too
 }
@@ -177,6 +178,9 @@ func (b *Blocking) Activate(s *xmpp.Stream) error {
 		}
 		remove := s.AddDelegate(xmpp.Delegate{Name: "blocking", Connection: listener{b}})
 		b.OnDeactivate(func() { _ = remove(xmpp.NoWait); b.stop() })
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.on = true
 		return nil
 	})
 	if err == nil && s.IsAuthenticated() {

@@ -15,7 +15,7 @@ type fetch struct{ cancel context.CancelFunc }
 func (b *Blocking) begin(s *xmpp.Stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.cfg.NoRetrieve && b.fetch == nil && b.state != StateReady {
+	if b.on && !b.cfg.NoRetrieve && b.fetch == nil && b.state != StateReady {
 		ctx, cancel := context.WithCancel(context.Background())
 		f := &fetch{cancel}
 		b.fetch = f
@@ -35,7 +35,7 @@ func (b *Blocking) begin(s *xmpp.Stream) {
 func (b *Blocking) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state = StateUnknown
+	b.on, b.state = false, StateUnknown
 	if b.fetch != nil {
 		b.fetch.cancel()
 		b.fetch = nil

@@ -134,6 +134,7 @@ type Privacy struct {
 	active  string
 	byDef   string
 	open    map[string]*request // by id
+	on      bool                // while the module is active
 	job     *job                // nil unless something is being fetched by itself
 	session int                 // counts them, resumptions too
 }
@@ -160,13 +161,16 @@ func (p *Privacy) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(contex
 // After Deactivate what was fetched stays readable, and nothing keeps it up to date.
 func (p *Privacy) Activate(s *xmpp.Stream) error {
 	err := p.Attach(s, p, func() error {
-		remove, err := s.HandleIQ(stanza.Set, NS, "query", nil, answer)
+		remove, err := s.HandleIQ(stanza.Set, NS, "query", nil, p.answer)
 		if err != nil {
 			return err
 		}
 		p.OnDeactivate(func() { _ = remove(xmpp.NoWait) })
 		undo := s.AddDelegate(xmpp.Delegate{Name: "privacy", Connection: listener{p}})
 		p.OnDeactivate(func() { _ = undo(xmpp.NoWait); p.stop() })
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.on = true
 		return nil
 	})
 	if err == nil && s.IsAuthenticated() {

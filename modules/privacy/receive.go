@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -20,14 +21,14 @@ type job struct {
 
 // begin fetches everything that is to be fetched at the beginning of a session. The lock is held, as for all below.
 func (p *Privacy) begin(s *xmpp.Stream) {
-	if !p.cfg.NoRetrieveNames && p.state != StateReady {
+	if p.on && !p.cfg.NoRetrieveNames && p.state != StateReady {
 		p.work(s).names = true
 	}
 }
 
 // want fetches lists.
 func (p *Privacy) want(s *xmpp.Stream, names ...string) {
-	if p.cfg.NoRetrieveItems || len(names) == 0 {
+	if !p.on || p.cfg.NoRetrieveItems || len(names) == 0 {
 		return
 	}
 	j := p.work(s)
@@ -93,7 +94,7 @@ func (p *Privacy) halt(j *job) {
 func (p *Privacy) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state = StateUnknown
+	p.on, p.state = false, StateUnknown
 	p.halt(p.job)
 }
 
@@ -172,13 +173,12 @@ func (p *Privacy) changed(s *xmpp.Stream, name string) {
 			d.List.PrivacyDidReceivePush(ctx, p, name)
 		}
 	})
-	p.want(s, name)
 }
 
 // pushed reads a push: the name of the list, or how it is to be refused. One is valid from the own account only,
 // in whose name nobody else can send: XEP-0016 section 2.2, point 10, with the rule of RFC 6121 section 2.1.6.
 func pushed(s *xmpp.Stream, iq *stanza.IQ) (name string, refuse stanza.Condition) {
-	query := iq.Payload()
+	query := only(iq)
 	if !stanza.Is(query, "query", NS) {
 		return "", ""
 	}
@@ -197,11 +197,28 @@ func pushed(s *xmpp.Stream, iq *stanza.IQ) (name string, refuse stanza.Condition
 	return name, ""
 }
 
-// answer answers pushes. Receive has noted those that are valid.
-func answer(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ) {
-	reply := iq.Result(nil)
-	if _, refuse := pushed(s, iq); refuse != "" {
-		reply = iq.Error(refuse)
+// only is the payload of a request; nil if there are two, which the stream refuses (RFC 6120 section 8.2.3).
+func only(iq *stanza.IQ) (el *etree.Element) {
+	for e := range iq.Children() {
+		if el != nil {
+			return nil
+		}
+		el = e
 	}
-	_ = s.Send(ctx, reply)
+	return el
+}
+
+// answer answers pushes, and then fetches what was changed. Receive has noted those that are valid.
+func (p *Privacy) answer(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ) {
+	name, refuse := pushed(s, iq)
+	if refuse != "" {
+		_ = s.Send(ctx, iq.Error(refuse))
+		return
+	}
+	_ = s.Send(ctx, iq.Result(nil))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.lists[name]; known {
+		p.want(s, strings.Clone(name))
+	}
 }
