@@ -2,6 +2,7 @@ package disco
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -281,23 +282,25 @@ func (ses *session) look(s *xmpp.Stream) (list []Service, failed time.Time, err 
 	}
 	items = slices.DeleteFunc(items, func(it Item) bool { return it.JID == server && it.Node == "" })
 	items = append([]Item{{JID: server}}, items[:min(len(items), ses.d.cfg.FindLimit)]...)
-	infos := make([]*Info, len(items))
+	asked := make([]*question[*Info], len(items))
 	var wg sync.WaitGroup
 	room := make(chan struct{}, findAtOnce)
 	for i, it := range items {
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			q := ses.ask(s, place{it.JID, it.Node}, findAgain)
-			<-q.done // it ends with the session
-			infos[i] = q.result
+			asked[i] = ses.ask(s, place{it.JID, it.Node}, findAgain)
+			<-asked[i].done // it ends with the session
 		})
 	}
 	wg.Wait()
-	for i, it := range items {
-		if infos[i] != nil {
-			list = append(list, Service{Item: it, Info: infos[i]})
-		} else {
+	for i, q := range asked {
+		switch lost := (*xmpp.DisconnectedError)(nil); {
+		case q.err == nil:
+			list = append(list, Service{Item: items[i], Info: q.result})
+		case errors.As(q.err, &lost), errors.Is(q.err, xmpp.ErrClosed), ses.ctx.Err() != nil: // nothing is known of the item
+			return nil, failed, q.err
+		default:
 			failed = time.Now()
 		}
 	}
