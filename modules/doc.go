@@ -7,6 +7,7 @@
 //
 //	| package   | what it does                                    | specification |
 //	|-----------|-------------------------------------------------|---------------|
+//	| avatar    | shows the pictures of people, and the own one   | XEP-0084, XEP-0153, XEP-0398 |
 //	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
 //	| caps      | knows what others can do, mostly without asking | XEP-0115, XEP-0390 |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |

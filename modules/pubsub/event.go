@@ -152,7 +152,7 @@ type interest struct {
 // Notify asks for the events of a node of the own account and of all contacts (XEP-0163 section 4): h is called on queue, nil for one of its own.
 // Events of services that are no accounts do not come here.
 // The interest is announced with the features of the client, by the modules for service discovery and capabilities: contacts' servers
-// look there. Called while logged in, it counts from the next presence that is sent on: see [xmpp.Stream.ResendMyPresence].
+// look there. Called while logged in, it counts from the next presence on: modules/caps sends that by itself, else see [xmpp.Stream.ResendMyPresence].
 // stop takes it back, and waits as [xmpp.Delegates.Add] says.
 func (p *PubSub) Notify(node string, queue *xmpp.Queue, h Handler) (stop func(context.Context) error) {
 	i := &interest{node: node}
@@ -160,11 +160,22 @@ func (p *PubSub) Notify(node string, queue *xmpp.Queue, h Handler) (stop func(co
 	p.mu.Lock()
 	p.interests = append(p.interests, i)
 	p.mu.Unlock()
+	p.featuresDidChange()
 	return func(ctx context.Context) error {
 		p.mu.Lock()
 		p.interests = slices.DeleteFunc(p.interests, func(x *interest) bool { return x == i })
 		p.mu.Unlock()
+		p.featuresDidChange()
 		return remove(ctx)
+	}
+}
+
+// featuresDidChange tells who announces features.
+func (p *PubSub) featuresDidChange() {
+	if s := p.Stream(); s != nil {
+		if d, ok := xmpp.ModuleOf[interface{ FeaturesDidChange() }](s); ok {
+			d.FeaturesDidChange()
+		}
 	}
 }
 

@@ -50,9 +50,14 @@ type PubSub struct {
 // New makes a module that is not active yet.
 func New(cfg Config) *PubSub { return &PubSub{cfg: cfg, session: new(session)} }
 
+// of keeps two calls of Of from making two modules.
+var of sync.Mutex
+
 // Of returns the active PubSub of a stream. If there is none it makes one, with the zero Config, and activates it;
 // it stays active until somebody deactivates it. It is for modules that build upon this one.
 func Of(s *xmpp.Stream) (*PubSub, error) {
+	of.Lock()
+	defer of.Unlock()
 	if p, ok := xmpp.ModuleOf[*PubSub](s); ok {
 		return p, nil
 	}
