@@ -10,6 +10,7 @@
 //	| avatar    | shows the pictures of people, and the own one   | XEP-0084, XEP-0153, XEP-0398 |
 //	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
 //	| caps      | knows what others can do, mostly without asking | XEP-0115, XEP-0390 |
+//	| chatstates | tells who is typing                            | XEP-0085      |
 //	| csi       | tells the server whether somebody is looking    | XEP-0352      |
 //	| disco     | finds out what others are and can do, and tells | XEP-0030      |
 //	| entitytime | asks others for the time, and tells them        | XEP-0202      |
