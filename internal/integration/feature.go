@@ -35,6 +35,7 @@ const (
 	StreamLimits           Feature = "stream limits (XEP-0478)"
 	PreApproval            Feature = "subscription pre-approval"
 	BlockPresence          Feature = "presence follows blocking: unavailable to who is blocked, available to who is not any more"
+	PrivateByName          Feature = "private storage (XEP-0049) by name and namespace, not by namespace alone"
 	PrivacyListsFull       Feature = "privacy lists on the full domain"
 	ArchiveIDs             Feature = "archive queries by id and metadata (mam:2#extended)"
 	PublishMaxItems        Feature = "publish options with pubsub#max_items"
@@ -57,10 +58,10 @@ var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, Lega
 // features says what each kind can do besides; it was measured, not read off a manual.
 var features = map[Kind][]Feature{
 	Prosody: {
-		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
+		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, PrivateByName, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
 	},
 	Prosody13: {
-		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval, BlockPresence,
+		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval, BlockPresence, PrivateByName,
 		ArchiveIDs, PublishMaxItems, RetractEvents, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
 	},
 	Ejabberd: {

@@ -257,3 +257,56 @@ func TestInterceptor(t *testing.T) {
 		}
 	})
 }
+
+// TestConcurrent: whatever two clients of an account do at the same time, in the end both have the server's list.
+func TestConcurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := xmpptest.NewServer(t)
+		addrs := jids("a.lit", "b@b.lit", "c@c.lit/c", "d.lit/d", "e.lit")
+		var both [2]*blocking.Blocking
+		for i := range both {
+			both[i] = blocking.New(blocking.Config{})
+			both[i].AddDelegate(new(events).delegate(), nil)
+			s, err := xmpp.New(srv.Config("juliet"))
+			must(t, err)
+			t.Cleanup(s.Disconnect)
+			must(t, both[i].Activate(s))
+			must(t, s.Login(t.Context()))
+		}
+		var wg sync.WaitGroup
+		for i := range 8 {
+			b := both[i%2]
+			wg.Go(func() {
+				for n := range 40 {
+					j, err := addrs[(i+n*7)%len(addrs)], error(nil)
+					switch (i + n) % 9 {
+					case 0, 1, 2, 3:
+						if err = b.Block(t.Context(), j); err == nil {
+							b.Contains(j)
+						}
+					case 4, 5, 6:
+						err = b.Unblock(t.Context(), j, addrs[n%len(addrs)])
+					case 7:
+						err = b.Retrieve(t.Context())
+					default:
+						err = b.UnblockAll(t.Context())
+					}
+					if err != nil {
+						t.Error(err)
+					}
+					for j := range b.All() {
+						b.Contains(j)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		must(t, both[0].Block(t.Context(), addrs[0]))
+		synctest.Wait()
+		one, other := all(both[0]), all(both[1])
+		must(t, both[0].Retrieve(t.Context()))
+		if server := all(both[0]); one != server || other != server {
+			t.Errorf("one has %s, the other %s, the server %s", one, other, server)
+		}
+	})
+}

@@ -2,7 +2,7 @@
 //
 // What is stored belongs to the account: all its clients read and write it, and nobody else does.
 // An element is found by its name and namespace, and is replaced as a whole; the last who writes wins, and nobody is told.
-// Nothing is kept on this side.
+// ejabberd looks at the namespace only: give each element one of its own. Nothing is kept on this side.
 //
 //	p := privatexml.New(privatexml.Config{})
 //	err := p.Activate(stream)
@@ -24,7 +24,8 @@ import (
 // NS is the namespace of XEP-0049.
 const NS = "jabber:iq:private"
 
-// ErrAnswer is returned by [PrivateXML.Get] when the server has answered with something else than what was asked for.
+// ErrAnswer is returned by [PrivateXML.Get] when the server has answered with something else than what was asked for:
+// ejabberd does if another element of the same namespace was stored later.
 var ErrAnswer = errors.New("privatexml: the answer is about something else")
 
 // Config tunes a [PrivateXML]. There is nothing to tune yet.
