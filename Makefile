@@ -47,6 +47,7 @@ unit:
 
 examples:
 	$(GO) run ./examples/quickstart
+	$(GO) run ./examples/contacts </dev/null
 	$(GO) run ./examples/unbreakable -messages 400 -cuts 8 -rate 400 -restart -svg ""
 
 store-test:
