@@ -71,6 +71,7 @@ type writer struct {
 	ends     []int      // of the elements in buf
 	batch    []outgoing // what is in buf
 	spare    []outgoing // an emptied batch, to use again
+	spareBuf *[]byte
 	spareEnd []int
 	inFlight int // bytes that the flusher is writing
 	flying   int // stanzas that the flusher is writing
@@ -107,7 +108,9 @@ func (w *writer) roomLocked() bool {
 // bufferLocked is what is encoded into.
 func (w *writer) bufferLocked() *[]byte {
 	if w.buf == nil {
-		w.buf = buffers.Get().(*[]byte)
+		if w.buf, w.spareBuf = w.spareBuf, nil; w.buf == nil {
+			w.buf = buffers.Get().(*[]byte)
+		}
 	}
 	return w.buf
 }
@@ -255,7 +258,7 @@ func encodedSize(el *etree.Element) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if cap(b) <= 128<<10 {
+	if cap(b) <= keepBytes {
 		*buf = b[:0]
 	}
 	return len(b), nil
@@ -307,7 +310,8 @@ func (w *writer) flush() {
 			t.pumpLocked(w)
 		}
 		if w.buf == nil || len(*w.buf) == 0 || w.err != nil {
-			w.flushing, w.spare, w.spareEnd = false, nil, nil // an idle stream holds no memory
+			putBuffer(w.spareBuf)
+			w.flushing, w.spare, w.spareBuf, w.spareEnd = false, nil, nil, nil // an idle stream holds no memory
 			w.putLocked()
 			w.c.s.out.announceLocked()
 			w.release()
@@ -330,9 +334,6 @@ func (w *writer) flush() {
 			clear(*buf) // it may have held a password
 		}
 		*buf = (*buf)[:0]
-		if cap(*buf) <= 128<<10 {
-			buffers.Put(buf)
-		}
 		w.c.s.settle(t, batch, state, err)
 
 		w.acquire()
@@ -341,7 +342,10 @@ func (w *writer) flush() {
 		}
 		w.inFlight, w.flying = 0, 0
 		clear(batch)
-		w.spare, w.spareEnd = batch[:0], ends[:0]
+		putBuffer(w.spareBuf)
+		if w.spare, w.spareBuf, w.spareEnd = batch[:0], nil, ends[:0]; cap(*buf) <= keepBytes {
+			w.spareBuf = buf
+		}
 		w.c.s.out.announceLocked()
 	}
 }
@@ -392,8 +396,18 @@ func (w *writer) write(b []byte, ends []int) (ReceiptState, error) {
 
 func (w *writer) putLocked() {
 	if w.buf != nil && w.err == nil {
-		buffers.Put(w.buf)
+		putBuffer(w.buf)
 		w.buf = nil
+	}
+}
+
+// keepBytes is the largest buffer that is used again: as many ordinary stanzas as a batch may hold are less.
+const keepBytes = 512 << 10
+
+// putBuffer keeps an emptied buffer for others until the next but one garbage collection; nil is none.
+func putBuffer(b *[]byte) {
+	if b != nil && cap(*b) <= keepBytes {
+		buffers.Put(b)
 	}
 }
 
