@@ -37,14 +37,14 @@ func (ses *session) enqueue(g *group) {
 	}
 }
 
-// demand lets an entity be asked because somebody wants to know, and returns what is closed then. The lock is held.
-func (ses *session) demand(e *entity) <-chan struct{} {
+// demand lets an entity be asked because somebody wants to know. The lock is held.
+func (ses *session) demand(e *entity) *wait {
 	e.demanded, e.asked, e.told = true, false, false
-	if e.done == nil {
-		e.done = make(chan struct{})
+	if e.wait == nil {
+		e.wait = &wait{done: make(chan struct{})}
 	}
 	ses.enqueue(e.group)
-	return e.done
+	return e.wait
 }
 
 // work looks after groups for as long as there is something to do.

@@ -223,17 +223,12 @@ func (c *Caps) Fetch(ctx context.Context, of xmpp.JID) (*disco.Info, error) {
 		c.mu.Unlock()
 		return c.fetchAlone(ctx, s, of)
 	}
-	done := c.session.demand(e)
+	w := c.session.demand(e)
 	c.mu.Unlock()
-	if err := s.Await(ctx, done); err != nil {
+	if err := s.Await(ctx, w.done); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e.info != nil {
-		return e.info, nil
-	}
-	return nil, e.err
+	return w.info, w.err
 }
 
 // fetchAlone asks an entity that has announced nothing.

@@ -50,14 +50,21 @@ type entity struct {
 	contact  *contact
 	place    *list.Element
 	seq      uint64
-	may      bool          // it may be asked
-	asked    bool          // it was, or that would be too often now
-	refused  bool          // because it would be too often
-	demanded bool          // by Fetch
-	told     bool          // that it is not known
-	info     *disco.Info   // nil if it is not known
-	err      error         // why
-	done     chan struct{} // somebody waits; closed when info or err is there
+	may      bool        // it may be asked
+	asked    bool        // it was, or that would be too often now
+	refused  bool        // because it would be too often
+	demanded bool        // by Fetch
+	told     bool        // that it is not known
+	info     *disco.Info // nil if it is not known
+	err      error       // why
+	wait     *wait       // of those who have demanded it; nil if nobody does
+}
+
+// wait is for what is found out about an entity, to be read after done.
+type wait struct {
+	done chan struct{}
+	info *disco.Info
+	err  error
 }
 
 // contact is a bare address, of a contact or a room.
@@ -310,13 +317,14 @@ func (ses *session) know(e *entity, info *disco.Info) {
 	e.finish(nil)
 }
 
-// finish ends the wait for an entity.
+// finish ends the wait for an entity, with what is known of it or else an error.
 func (e *entity) finish(err error) {
 	if e.info == nil {
 		e.err = err
 	}
-	if e.done != nil {
-		close(e.done)
-		e.done = nil
+	if w := e.wait; w != nil {
+		w.info, w.err = e.info, e.err
+		close(w.done)
+		e.wait = nil
 	}
 }
