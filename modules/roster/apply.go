@@ -137,12 +137,13 @@ func (r *Roster) skipLocked(s *xmpp.Stream, errs []*ItemError) {
 // what is known is the current one.
 func (r *Roster) populateLocked(s *xmpp.Stream, query *etree.Element) {
 	var changes []ContactChange
+	before := r.items
 	if query != nil {
 		changes = r.replaceLocked(s, query)
 	}
 	r.has, r.failed = true, nil
 	notify(s, &r.delegates.population, func(ctx context.Context, d PopulationDelegate) { d.RosterDidEndPopulating(ctx, r, changes) })
-	r.settlePresenceLocked(s)
+	r.settlePresenceLocked(s, before)
 	r.changedLocked(s)
 	r.settleRequestsLocked(s)
 }

@@ -196,11 +196,11 @@ func (e *events) RosterDidFailToStore(_ context.Context, _ *roster.Roster, err *
 }
 
 func cause(err error) string {
-	var c stanza.Condition
+	var se *stanza.Error
 	var d *xmpp.DisconnectedError
 	switch {
-	case errors.As(err, &c):
-		return string(c)
+	case errors.As(err, &se):
+		return string(se.Condition)
 	case errors.As(err, &d):
 		return "disconnected"
 	}

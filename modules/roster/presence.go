@@ -167,17 +167,26 @@ func (r *Roster) itemLocked(bare xmpp.JID) *item {
 	return r.items[bare]
 }
 
-// settlePresenceLocked forgets the presence of those of whom the roster says now that they are no contacts.
-func (r *Roster) settlePresenceLocked(s *xmpp.Stream) {
-	if r.cfg.Rosterless {
-		return
-	}
-	for jid := range r.presence {
-		if r.itemLocked(jid) == nil {
+// settlePresenceLocked tells of the presence that was held for those of whom it was not known until now that they are contacts,
+// and forgets that of those who are none.
+func (r *Roster) settlePresenceLocked(s *xmpp.Stream, before map[xmpp.JID]*item) {
+	r.others = 0
+	for jid, p := range r.presence {
+		it := r.itemLocked(jid)
+		switch {
+		case it == nil:
 			delete(r.presence, jid)
+		case it.guest:
+			for _, res := range p.list {
+				r.others += res.weight()
+			}
+		case before[jid] == nil && it != r.self:
+			c := r.contactLocked(it)
+			for _, res := range p.list {
+				notify(s, &r.delegates.resource, func(ctx context.Context, d ResourceDelegate) { d.RosterDidAddResource(ctx, r, c, Resource{res}) })
+			}
 		}
 	}
-	r.others = 0
 }
 
 // clearResourcesLocked forgets all presence.
