@@ -54,6 +54,7 @@ type rig struct {
 	behind atomic.Int64 // of the local clock
 	asked  atomic.Int32 // how often the server was asked
 	mute   atomic.Bool  // the server does not know XEP-0202
+	looked atomic.Int32 // how often the local clock was looked at
 }
 
 func newRig(t *testing.T, cfg entitytime.Config) *rig {
@@ -68,7 +69,10 @@ func newRig(t *testing.T, cfg entitytime.Config) *rig {
 		}
 		return r.mute.Load()
 	}))
-	cfg.Clock = func() time.Time { return time.Now().Add(-time.Duration(r.behind.Load())) }
+	cfg.Clock = func() time.Time {
+		r.looked.Add(1)
+		return time.Now().Add(-time.Duration(r.behind.Load()))
+	}
 	r.m = entitytime.New(cfg)
 	r.m.AddDelegate(&r.heard, nil)
 	s, err := xmpp.New(r.srv.Config("juliet"))
@@ -147,8 +151,12 @@ func TestAuto(t *testing.T) {
 			t.Error("forgotten")
 		}
 		r.s.Disconnect()
+		looked := r.looked.Load()
 		time.Sleep(24 * time.Hour)
 		r.wantAsked("without a connection", 0)
+		if r.looked.Load() != looked {
+			t.Error("the timer goes on without a connection")
+		}
 		r.login()
 		r.wantAsked("a new session, a day later", 1)
 		r.s.Disconnect()

@@ -247,6 +247,26 @@ func TestInterceptors(t *testing.T) {
 	})
 }
 
+// TestOrder: what is said while presence is on its way is sent behind it.
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, idle.Config{Delay: -1})
+		r.login()
+		r.want("the login", "")
+		var once sync.Once
+		r.s.AddInterceptor(xmpp.Interceptor{WillSendPresence: func(_ context.Context, _ *xmpp.Stream, p *stanza.Presence) *stanza.Presence {
+			once.Do(func() {
+				r.i.SetIdle(time.Now().Add(-time.Hour))
+				time.Sleep(time.Second)
+			})
+			return p
+		}})
+		r.i.SetIdle(time.Now())
+		time.Sleep(time.Minute)
+		r.want("one moment, and at once another", "idle 1s", "idle 1h0m1s")
+	})
+}
+
 // TestConcurrent: whatever is said at once, the last presence says what is so.
 func TestConcurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
