@@ -181,19 +181,26 @@ func ambiguous(i *disco.Info) bool {
 			return true // an identity
 		}
 	}
-	for _, f := range hashedForms(i) {
-		n := 0
+	for n, f := range hashedForms(i) {
+		var all []string
+		if n == 0 && len(i.Features) > 0 {
+			all = append(all, slices.Max(i.Features))
+		}
+		all = append(all, f.FormType())
+		empty := true
 		for _, x := range f.Fields {
 			if x.Var == form.FormTypeVar {
 				continue
 			}
-			n++
+			empty = false
 			if x.Var == "" || len(x.Values) == 0 || strings.Contains(x.Var, ":") && !strings.HasPrefix(x.Var, "{") {
-				return true // features may be the form
+				return true // this may be a feature, and not the name of a field
 			}
+			slices.Sort(x.Values)
+			all = append(append(all, x.Var), x.Values...)
 		}
-		if n == 0 {
-			return true
+		if empty || n == 0 && slices.IsSorted(all) {
+			return true // it goes on as the features do: all of it may be features
 		}
 	}
 	return false

@@ -115,13 +115,13 @@ func (c *Caps) willSendPresence(_ context.Context, s *xmpp.Stream, p *stanza.Pre
 		return p
 	}
 	a := c.current()
-	if a == nil {
-		return p
-	}
 	if to.IsZero() {
 		c.mu.Lock()
 		c.sent = a
 		c.mu.Unlock()
+	}
+	if a == nil {
+		return p
 	}
 	p = p.Copy()
 	a.write(p)
