@@ -56,6 +56,7 @@ type world struct {
 	mostOne  int              // to one bare address
 	heard    []string         // by the delegate
 	presence []*etree.Element // that juliet has sent
+	server   int              // how often the server was asked
 }
 
 // quiet leaves XEP-0390 out, so that hashes in tests are those of XEP-0115.
@@ -74,10 +75,13 @@ func offline(t *testing.T, cfg caps.Config, opts ...xmpptest.Option) *world {
 	t.Helper()
 	w := &world{t: t, replies: make(map[string]reply), open: make(map[string]int)}
 	w.srv = xmpptest.NewServer(t, append(opts, xmpptest.WithTimeout(48*time.Hour), xmpptest.WithHandler(func(_ xmpp.JID, e *etree.Element, _ func(string)) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if e.Tag == "presence" {
-			w.mu.Lock()
 			w.presence = append(w.presence, e.Copy())
-			w.mu.Unlock()
+		}
+		if stanza.Child(e, "query", disco.NSInfo) != nil && stanza.AttrOr(e, "to", "") == "example.test" {
+			w.server++
 		}
 		return false
 	}))...)
@@ -211,6 +215,15 @@ func (w *world) count() (heard, asked int) {
 	heard, asked = len(w.heard), len(w.asked)
 	w.heard, w.asked = nil, nil
 	return heard, asked
+}
+
+// askedServer is how often the server was asked; that is forgotten then.
+func (w *world) askedServer() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.server
+	w.server = 0
+	return n
 }
 
 // supports compares what is known.
