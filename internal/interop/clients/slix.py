@@ -25,8 +25,7 @@ class Client(slixmpp.ClientXMPP):
         for plugin in ("xep_0030", "xep_0054", "xep_0115", "xep_0085"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": False})
-        for name in ("message", "receipt_received", "presence_subscribe", "presence_subscribed", "presence_unsubscribe",
-                     "presence_unsubscribed", "presence_available", "presence_unavailable", "roster_update"):
+        for name in ("message", "receipt_received", "presence", "roster_update"):
             self.add_event_handler(name, getattr(self, "on_" + name))
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("disconnected", lambda reason: self.loop.stop())
@@ -35,9 +34,10 @@ class Client(slixmpp.ClientXMPP):
 
     async def on_start(self, _):
         await self.get_roster()
+        await self.plugin["xep_0115"].update_caps()
         self.send_presence()
         tell(event="online", jid=self.boundjid.full)
-        reader = asyncio.StreamReader()
+        reader = self.reader = asyncio.StreamReader()  # kept: asyncio itself refers to it weakly only
         await self.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             command = json.loads(line)
@@ -57,11 +57,9 @@ class Client(slixmpp.ClientXMPP):
     def on_receipt_received(self, m):
         tell(event="receipt", **{"from": m["from"].full, "id": m["receipt"]})
 
-    def presence(self, p):
-        tell(event="presence", **{"from": p["from"].full, "type": p["type"], "show": p["show"] or "", "status": p["status"]})
-
-    on_presence_subscribe = on_presence_subscribed = on_presence_unsubscribe = presence
-    on_presence_unsubscribed = on_presence_available = on_presence_unavailable = presence
+    def on_presence(self, p):
+        kind = "available" if p["type"] in p.showtypes else p["type"]
+        tell(event="presence", **{"from": p["from"].full, "type": kind, "show": p["show"] or "", "status": p["status"]})
 
     def on_roster_update(self, iq):
         tell(event="roster", items={str(j): {"subscription": i["subscription"], "name": i["name"], "groups": list(i["groups"])}
