@@ -44,7 +44,7 @@ func Example() {
 			return
 		}
 	}
-	romeo, juliet := srv.JID("romeo"), srv.JID("juliet")
+	romeo, juliet := srv.JID("romeo"), streams[1].MyJID()
 
 	err := streams[0].Send(ctx, stanza.NewMessage(stanza.Chat, juliet, "I take thee at thy word"))
 	<-w.changed

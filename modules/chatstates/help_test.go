@@ -187,6 +187,7 @@ func message(from, typ string, what ...string) string {
 	fmt.Fprintf(&b, "<message from='%s' type='%s' id='m'>", from, typ)
 	for _, w := range what {
 		switch {
+		case w == "":
 		case w == "body":
 			b.WriteString("<body>hi</body>")
 		case strings.HasPrefix(w, "in "):
