@@ -137,13 +137,16 @@ func (a *Avatar) Activate(s *xmpp.Stream) error {
 		a.mu.Lock()
 		a.ctx, a.cancel = context.WithCancel(context.Background())
 		a.openLocked(s)
+		a.beginLocked(s)
 		a.mu.Unlock()
 		a.OnDeactivate(a.end)
+		remove := s.AddDelegate(xmpp.Delegate{Name: "avatar", Session: listener{a}})
+		a.OnDeactivate(func() { _ = remove(xmpp.NoWait) })
 		a.OnDeactivate(s.AddInterceptor(xmpp.Interceptor{Name: "avatar", WillSendPresence: a.willSendPresence}))
 		return nil
 	})
 	if err == nil && s.IsAuthenticated() {
-		a.begin(s)
+		a.startOwn(s)
 	}
 	return err
 }
@@ -161,13 +164,22 @@ func (a *Avatar) end() {
 // before it is announced (XEP-0153 section 4.2).
 func (a *Avatar) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 	if s := a.Stream(); s != nil && kind == xmpp.SessionNew {
-		a.begin(s)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.beginLocked(s)
 	}
 }
 
-func (a *Avatar) begin(s *xmpp.Stream) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// listener begins to ask when all modules know of the session.
+type listener struct{ a *Avatar }
+
+func (l listener) DidStartSession(_ context.Context, s *xmpp.Stream, kind xmpp.SessionKind) {
+	if kind == xmpp.SessionNew {
+		l.a.startOwn(s)
+	}
+}
+
+func (a *Avatar) beginLocked(s *xmpp.Stream) {
 	if a.ctx.Err() != nil {
 		return
 	}
@@ -176,11 +188,11 @@ func (a *Avatar) begin(s *xmpp.Stream) {
 		a.openLocked(s)
 	}
 	a.book.resetLocked()
-	a.beginOwnLocked(s)
+	a.beginOwnLocked()
 }
 
 // Hash returns the hash of somebody's avatar as far as it is known, empty if they have none. The zero address is the own account;
-// an occupant of a room has the full address. It asks nobody. See [Avatar.Photo].
+// an occupant of a room has the full address, if presence has come from it; otherwise the bare one counts. It asks nobody. See [Avatar.Photo].
 func (a *Avatar) Hash(of xmpp.JID) (hash string, known bool) {
 	s := a.Stream()
 	if s == nil {

@@ -31,7 +31,7 @@ type entry struct {
 	occupant bool
 	heard    bool      // in this session
 	pep      bool      // metadata has come in this session: presence does not count
-	untold   bool      // the delegates are told when the image has come
+	told     string    // the hash that the delegates were told last
 	queued   bool      // to be fetched
 	tried    time.Time // when it was fetched automatically last
 	timer    *time.Timer
@@ -124,7 +124,9 @@ func (b *book) load() {
 	slices.SortFunc(list, func(x, y Record) int { return x.Updated.Compare(y.Updated) })
 	for _, r := range list {
 		e := b.addLocked(r.Of, true)
-		e.rec, e.untold = r, r.Hash != "" && !r.Fetched && b.a.cfg.Fetch != FetchNobody
+		if e.rec = r; r.Fetched || b.a.cfg.Fetch == FetchNobody {
+			e.told = r.Hash
+		}
 		b.keepLocked(e)
 	}
 	b.ready = true
@@ -240,25 +242,14 @@ func (b *book) noteLocked(n note) *entry {
 		e.rec.Updated = time.Now().Round(0)
 		b.writeLocked(e)
 	}
-	auto := n.hash != "" && b.autoLocked(e)
 	switch {
-	case same && (n.hash == "" || e.rec.Fetched):
+	case n.hash == "" || e.rec.Fetched:
 		b.keepLocked(e)
-	case n.hash == "":
-		e.untold = false
-		b.keepLocked(e)
-		if known && before.Hash != "" {
-			b.tellLocked(e, nil)
-		}
+		b.tellLocked(e, nil)
 	case n.demand:
-		e.untold = e.untold || !same
-	case auto:
-		e.untold = e.untold || !same
+	case b.autoLocked(e):
 		b.enqueueLocked(e)
-	case same:
-		b.keepLocked(e)
 	default:
-		e.untold = false
 		b.keepLocked(e)
 		b.tellLocked(e, nil)
 	}
@@ -294,7 +285,12 @@ func (b *book) keepLocked(e *entry) {
 	}
 }
 
+// tellLocked tells of the hash of an entry, once.
 func (b *book) tellLocked(e *entry, img *Image) {
+	if e.told == e.rec.Hash {
+		return
+	}
+	e.told = e.rec.Hash
 	c := Change{Of: e.key, Hash: e.rec.Hash, Image: img, Occupant: e.occupant}
 	notify(b.a, b.s, Delegate.change, func(ctx context.Context, d ChangeDelegate) { d.AvatarDidChange(ctx, b.a, c) })
 }

@@ -43,9 +43,10 @@ func parseMetadata(e *etree.Element) (list []Info) {
 		if !ok {
 			continue
 		}
+		bytes, _ := stanza.ParseInt[int](stanza.AttrOr(c, "bytes", "")) // one that does not fit is the largest
 		list = append(list, Info{
 			Hash: hash, Type: strings.Clone(stanza.AttrOr(c, "type", "")), URL: strings.Clone(stanza.AttrOr(c, "url", "")),
-			Bytes: max(0, stanza.AttrInt(c, "bytes", 0)), Width: stanza.AttrInt(c, "width", 0), Height: stanza.AttrInt(c, "height", 0),
+			Bytes: max(0, bytes), Width: stanza.AttrInt(c, "width", 0), Height: stanza.AttrInt(c, "height", 0),
 		})
 		if len(list) == maxInfos {
 			break

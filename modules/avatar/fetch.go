@@ -76,11 +76,10 @@ func (a *Avatar) Photo(ctx context.Context, of xmpp.JID) (*Image, error) {
 	}
 	rec, occupant := e.rec, e.occupant
 	a.mu.Unlock()
-	img, came, err := b.obtain(ctx, rec, occupant)
+	img, err := b.obtain(ctx, e, rec, occupant)
 	if err != nil {
 		return nil, err
 	}
-	b.got(e, img, came)
 	return img.copy(), nil
 }
 
@@ -222,11 +221,12 @@ func (b *book) address(of xmpp.JID) xmpp.JID {
 	return of
 }
 
-// obtain returns an image: from the storage, or from its source, where each is asked for once at a time. came tells which.
-func (b *book) obtain(ctx context.Context, r Record, occupant bool) (img *Image, came bool, err error) {
+// obtain gets the image of an entry: from the storage, or from its source, where each is asked for once at a time. It stores it, and tells of it.
+func (b *book) obtain(ctx context.Context, e *entry, r Record, occupant bool) (*Image, error) {
 	for {
 		if img := b.storedImage(ctx, r.Hash); img != nil {
-			return img, false, nil
+			b.got(e, img, false)
+			return img, nil
 		}
 		b.a.mu.Lock()
 		f := b.a.flights[r.Hash]
@@ -234,23 +234,32 @@ func (b *book) obtain(ctx context.Context, r Record, occupant bool) (img *Image,
 			f = &flight{done: make(chan struct{})}
 			b.a.flights[r.Hash] = f
 			b.a.mu.Unlock()
-			img, err := b.download(ctx, r, occupant)
-			b.a.mu.Lock()
-			delete(b.a.flights, r.Hash)
-			b.a.mu.Unlock()
-			f.img = img
-			close(f.done)
-			return img, true, err
+			return b.fly(ctx, f, e, r, occupant)
 		}
 		b.a.mu.Unlock()
 		if err := b.s.Await(ctx, f.done); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if f.img != nil {
-			return f.img, true, nil
+			b.got(e, f.img, true)
+			return f.img, nil
 		}
 		// Whoever was asked did not have it. This one may.
 	}
+}
+
+// fly downloads an image. It is stored before the next one looks for it.
+func (b *book) fly(ctx context.Context, f *flight, e *entry, r Record, occupant bool) (*Image, error) {
+	img, err := b.download(ctx, r, occupant)
+	if err == nil {
+		b.got(e, img, true)
+		f.img = img
+	}
+	b.a.mu.Lock()
+	delete(b.a.flights, r.Hash)
+	b.a.mu.Unlock()
+	close(f.done)
+	return img, err
 }
 
 // storedImage looks in the storage. What is there is not believed more than what comes from elsewhere.
@@ -323,8 +332,7 @@ func (b *book) got(e *entry, img *Image, came bool) {
 	}
 	b.a.mu.Lock()
 	defer b.a.mu.Unlock()
-	if e.place != nil && e.rec.Hash == img.Hash && e.untold {
-		e.untold = false
+	if e.place != nil && e.rec.Hash == img.Hash {
 		b.keepLocked(e)
 		b.tellLocked(e, img.copy())
 	}
@@ -373,12 +381,9 @@ func (b *book) work() {
 		}
 		e.tried = time.Now()
 		b.a.mu.Unlock()
-		img, came, err := b.obtain(b.ctx, r, occupant)
-		if err == nil {
-			b.got(e, img, came)
-			continue
+		if _, err := b.obtain(b.ctx, e, r, occupant); err != nil {
+			b.failed(e, r.Hash, err)
 		}
-		b.failed(e, r.Hash, err)
 	}
 }
 

@@ -16,9 +16,9 @@ type ways struct{ vcard, pep bool }
 
 // own is what is known of the own avatar. It is guarded by Avatar.mu.
 type own struct {
-	s      *xmpp.Stream
-	ctx    context.Context // of the session
-	cancel context.CancelFunc
+	ctx     context.Context // of the session
+	cancel  context.CancelFunc
+	started bool // it was begun to ask
 
 	announcing bool // presence is to hold the hash: the server does not put it there
 	decided    bool // announcing is known
@@ -27,7 +27,7 @@ type own struct {
 	others     map[string]string // what the other clients of the account have announced last, by resource
 	busy       bool              // the vCard is being asked for
 	again      bool              // it may have changed since
-	set        string            // the hash of what this session has published
+	set        string            // the hash of what this session has published, without other formats
 }
 
 // What others may hold besides hashes.
@@ -47,11 +47,21 @@ func (o *own) endLocked() {
 }
 
 // beginOwnLocked begins a session.
-func (a *Avatar) beginOwnLocked(s *xmpp.Stream) {
+func (a *Avatar) beginOwnLocked() {
 	a.own.endLocked()
-	a.own.s, a.own.others = s, map[string]string{}
+	a.own.others = map[string]string{}
 	a.own.ctx, a.own.cancel = context.WithCancel(a.ctx)
-	go a.login(a.own.ctx, s)
+	a.own.announcing, a.own.decided = a.cfg.Method == MethodVCard, a.cfg.Method != MethodAuto
+}
+
+// startOwn begins to ask, once a session.
+func (a *Avatar) startOwn(s *xmpp.Stream) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.own.ctx != nil && !a.own.started {
+		a.own.started = true
+		go a.login(a.own.ctx, s)
+	}
 }
 
 // login finds out how the server does it, and what the own avatar is.
@@ -73,7 +83,7 @@ func (a *Avatar) login(ctx context.Context, s *xmpp.Stream) {
 		return
 	}
 	info, err := b.askMetadata(ctx, b.account)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrNoAvatar) || errors.Is(err, stanza.ItemNotFound) {
 		n := note{of: b.account, source: SourcePEP}
 		n.take(info)
 		a.note(s, n)

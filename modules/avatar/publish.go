@@ -64,7 +64,7 @@ func (a *Avatar) publish(ctx context.Context, img *Image, infos []Info) error {
 	}
 	a.mu.Lock()
 	session, b := a.own.ctx, a.book
-	done := img != nil && len(infos) == 1 && a.own.set == img.Hash
+	done := len(infos) == 1 && a.own.set == img.Hash
 	a.mu.Unlock()
 	if done {
 		return nil
@@ -97,7 +97,9 @@ func (a *Avatar) publish(ctx context.Context, img *Image, infos []Info) error {
 	}
 	a.mu.Lock()
 	if a.own.ctx == session && session != nil {
-		a.own.hash, a.own.set = n.hash, n.hash
+		if a.own.hash, a.own.set = n.hash, ""; len(infos) == 1 {
+			a.own.set = n.hash
+		}
 		a.own.ready, a.own.again = w.vcard, a.own.busy
 	}
 	a.mu.Unlock()
