@@ -9,7 +9,7 @@ import (
 
 // VCard4 makes a vCard of version 4 of the card (XEP-0292 section 11). It is nil for nil. These are lost: Version, Mailer, Class,
 // the phonetic of the sound, the type of the key, the agent but for its name and where it is, a photo, logo or sound that could not be read,
-// the flag Internet of mail addresses, and all Extra. The note comes first, the description becomes a second one.
+// a revision that is no time, the flag Internet of mail addresses, and all Extra. The note comes first, the description becomes a second one.
 // A label becomes the label of the address with the same flags, or of one with nothing else.
 // The flags that version 4 does not know are written as types of one's own: x-parcel.
 func (c *Card) VCard4() *Card4 {
@@ -170,11 +170,11 @@ func (c *Card4) Card() *Card {
 	d := new(Card)
 	for name, p := range map[string]*string{
 		"fn": &d.FormattedName, "nickname": &d.Nickname, "bday": &d.Birthday, "tz": &d.TimeZone, "title": &d.Title, "role": &d.Role,
-		"prodid": &d.ProductID, "rev": &d.Revision, "uid": &d.UID, "url": &d.URL,
+		"prodid": &d.ProductID, "uid": &d.UID, "url": &d.URL,
 	} {
 		*p = c.Text(name)
 	}
-	if t, err := d.RevisionTime(); err == nil {
+	if t, err := parseStamp(c.Text("rev")); err == nil {
 		d.SetRevision(t)
 	}
 	if n := c.Get("n"); n != nil {
@@ -201,7 +201,7 @@ func (c *Card4) Card() *Card {
 			continue
 		}
 		number := p.Text()
-		if len(number) > 4 && strings.EqualFold(number[:4], "tel:") {
+		if p.Values[0].Type == "uri" && len(number) > 4 && strings.EqualFold(number[:4], "tel:") {
 			number = number[4:]
 		}
 		d.Phones = append(d.Phones, Phone{Flags: p.flags(), Number: number})

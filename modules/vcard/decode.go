@@ -92,26 +92,23 @@ func size(e *etree.Element) int {
 }
 
 // own is a copy that shares no memory with the stanza.
-func own(e *etree.Element) *etree.Element {
-	c := stanza.Detach(e)
-	cloneStrings(c)
-	return c
-}
+func own(e *etree.Element) *etree.Element { return remake(stanza.Detach(e)) }
 
-func cloneStrings(e *etree.Element) {
-	e.Space, e.Tag = strings.Clone(e.Space), strings.Clone(e.Tag)
-	for i := range e.Attr {
-		a := &e.Attr[i]
-		a.Space, a.Key, a.Value = strings.Clone(a.Space), strings.Clone(a.Key), strings.Clone(a.Value)
+// remake makes a tree anew. Copies by etree and by stanza share the strings, and keep elements that they are copied from alive.
+func remake(e *etree.Element) *etree.Element {
+	c := etree.NewElement(strings.Clone(e.FullTag()))
+	for _, a := range e.Attr {
+		c.CreateAttr(strings.Clone(a.FullKey()), strings.Clone(a.Value))
 	}
 	for _, t := range e.Child {
 		switch t := t.(type) {
 		case *etree.Element:
-			cloneStrings(t)
+			c.AddChild(remake(t))
 		case *etree.CharData:
-			t.Data = strings.Clone(t.Data)
+			c.CreateText(strings.Clone(t.Data))
 		}
 	}
+	return c
 }
 
 type decoder struct{ budget }
@@ -120,29 +117,44 @@ type decoder struct{ budget }
 func (d *decoder) card(e *etree.Element, depth int) *Card {
 	c := new(Card)
 	c.Version = d.string(stanza.AttrOr(e, "version", ""))
-	seen := map[string]bool{}
 	for x := range stanza.Children(e, stanza.Any, stanza.Any) {
 		if !d.entry() {
 			break
 		}
-		if stanza.Namespace(x) != NS || !d.list(c, x) && (seen[x.Tag] || !d.single(c, x, depth)) {
+		if stanza.Namespace(x) != NS || !d.list(c, x) && (c.has(x.Tag) || !d.single(c, x, depth)) {
 			d.unknown(&c.Extra, x)
-		} else if hasContent(x) {
-			seen[x.Tag] = true // an empty one is no first
 		}
 	}
 	return c
 }
 
-// hasContent reports whether there is text in an element, or an element in it that is not one of the empty ones that servers put there.
-func hasContent(e *etree.Element) bool {
-	if stanza.Text(e) != "" {
-		return true
+// has reports whether the place of an element is taken. An empty element takes none.
+func (c *Card) has(name string) bool {
+	if p := c.text(name); p != nil {
+		return *p != ""
 	}
-	for x := range stanza.Children(e, stanza.Any, stanza.Any) {
-		if stanza.Text(x) != "" || len(x.Child) > 0 || flagNamed(x.Tag) != 0 || isClass(Class(x.Tag)) || stanza.Namespace(x) != NS {
-			return true
-		}
+	switch name {
+	case "N":
+		n := &c.Name
+		return n.Family+n.Given+n.Middle+n.Prefix+n.Suffix != "" || n.Extra != nil
+	case "PHOTO":
+		return c.Photo != nil
+	case "LOGO":
+		return c.Logo != nil
+	case "SOUND":
+		return c.Sound != nil
+	case "ORG":
+		return c.Organization.Name != "" || c.Organization.Units != nil || c.Organization.Extra != nil
+	case "CATEGORIES":
+		return c.Categories != nil
+	case "GEO":
+		return c.Location != nil
+	case "AGENT":
+		return c.Agent != nil
+	case "CLASS":
+		return c.Class != ""
+	case "KEY":
+		return c.Key != nil
 	}
 	return false
 }
@@ -327,7 +339,11 @@ func (d *decoder) media(e *etree.Element, phonetic *string) *Media {
 			m.URI = d.string(stanza.Text(x))
 		case stanza.Is(x, "PHONETIC", NS) && phonetic != nil && *phonetic == "":
 			*phonetic = d.string(stanza.Text(x))
-		case stanza.Is(x, "BINVAL", NS) && m.Data == nil && m.err == nil:
+		case stanza.Is(x, "BINVAL", NS) && (m.Data != nil || m.err != nil):
+			if d.keep {
+				d.unknown(&m.Extra, x)
+			}
+		case stanza.Is(x, "BINVAL", NS):
 			m.Data, m.err = decodeBinary(stanza.Text(x), d.limits.Media)
 			if len(m.Data) == 0 {
 				m.Data = nil
