@@ -194,7 +194,7 @@ func (ses *session) other(g *group) *disco.Info {
 	}
 	ses.c.mu.Unlock()
 	for _, info := range known {
-		if out, err := verify([]Hash{g.key.hash}, info); err == nil {
+		if out, err := verify([]Hash{g.key.hash}, info, false); err == nil {
 			return out[0].info
 		}
 	}
@@ -258,7 +258,7 @@ func check(ann *Announcement, info *disco.Info) ([]proof, error) {
 		}
 		return nil, errMismatch
 	}
-	return verify(ann.Hashes, info)
+	return verify(ann.Hashes, info, false)
 }
 
 // info asks at one node of an entity after another, until one is known there.

@@ -103,7 +103,7 @@ func (st *store) load(ctx context.Context, s *xmpp.Stream, key, h Hash) *disco.I
 	if err != nil || xml == "" {
 		return nil
 	}
-	info, err := load(h, xml)
+	info, err := load(h, xml, key != h)
 	if err != nil {
 		s.Logger().Warn("caps: what is stored does not fit its hash", "algo", h.Algo, "hash", h.Value, "err", err)
 		return nil
@@ -178,7 +178,7 @@ func (c *Caps) KeepServerInfo(ctx context.Context, info *disco.Info) {
 	if a == nil || len(a.Hashes) == 0 {
 		return
 	}
-	proofs, err := verify(a.Hashes[:1], info)
+	proofs, err := verify(a.Hashes[:1], info, true)
 	if err != nil {
 		return
 	}

@@ -33,7 +33,7 @@ var (
 
 // Verify is the first proof of verify.
 func Verify(set []Hash, i *disco.Info) (*disco.Info, int, error) {
-	proofs, err := verify(set, i)
+	proofs, err := verify(set, i, false)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -281,8 +281,8 @@ type proof struct {
 
 // verify compares an answer with the hashes of one announcement, of which the first is what the entity is known by.
 // It returns those that can be trusted, whoever announces them. Without an error the first is that of the first hash.
-// [ErrIllFormed] means not to use the answer at all; errMismatch, for that entity only.
-func verify(set []Hash, i *disco.Info) ([]proof, error) {
+// [ErrIllFormed] means not to use the answer at all; errMismatch, for that entity only. alone means that it will not stand for anybody else anyway.
+func verify(set []Hash, i *disco.Info, alone bool) ([]proof, error) {
 	if err := wellFormed(i); err != nil {
 		return nil, err
 	}
@@ -295,7 +295,7 @@ func verify(set []Hash, i *disco.Info) ([]proof, error) {
 			fits = fits390(h, i, false)
 		}
 		if h.NS != NS2 {
-			fits = !ambiguous(i) && sum(h.Algo, input115(i)) == h.Value
+			fits = (alone || !ambiguous(i)) && sum(h.Algo, input115(i)) == h.Value
 		}
 		switch {
 		case fits:
@@ -314,7 +314,7 @@ func fits390(h Hash, i *disco.Info, inherit bool) bool {
 }
 
 // load makes sure that what a storage returns is what it was given.
-func load(h Hash, xml string) (*disco.Info, error) {
+func load(h Hash, xml string, alone bool) (*disco.Info, error) {
 	e, err := stanza.ParseElement(xml)
 	if err != nil {
 		return nil, err
@@ -323,7 +323,7 @@ func load(h Hash, xml string) (*disco.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := verify([]Hash{h}, info)
+	out, err := verify([]Hash{h}, info, alone)
 	if err != nil {
 		return nil, err
 	}

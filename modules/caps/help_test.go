@@ -276,3 +276,8 @@ func c390(t testing.TB, info string, algos ...string) string {
 func node390(t testing.TB, info, algo string) string {
 	return "urn:xmpp:caps#" + algo + "." + caps.Hash390(infoOf(t, info), algo).Value
 }
+
+// presenceTo is available presence for one of the others.
+func presenceTo(short string) *stanza.Presence {
+	return stanza.NewPresence(stanza.Available, jid(short))
+}
