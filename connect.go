@@ -153,10 +153,10 @@ func (s *Stream) connectFailed(ctx context.Context, err error) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, err) })
 		}
 	}
-	s.endedLocked(err, wanted)
+	over, why := s.endedLocked(err, wanted)
 	s.mu.Unlock()
-	if wanted {
-		s.endHeld(nil, nil)
+	if over {
+		s.endHeld(nil, why)
 	}
 }
 

@@ -243,10 +243,10 @@ func (s *Stream) connEnded(c *conn) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidDisconnect(ctx, s, c.cause) })
 		}
 	}
-	s.endedLocked(c.cause, wanted)
+	over, why := s.endedLocked(c.cause, wanted)
 	s.mu.Unlock()
-	if held && wanted { // it was told so only just now
-		s.endHeld(nil, nil)
+	if held && over { // it was told so only just now
+		s.endHeld(nil, why)
 	}
 }
 

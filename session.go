@@ -108,7 +108,7 @@ func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session,
 	if err := s.attachLocked(l, kind); err != nil {
 		return nil, err
 	}
-	s.serverJID, s.authed, s.held = jid, true, false
+	s.serverJID, s.authed, s.held, s.givenUp = jid, true, false, nil
 	if kind == SessionNew && s.hadSession || s.session.Load().ended() {
 		old = s.session.Swap(newSession())
 	}

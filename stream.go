@@ -99,6 +99,7 @@ type Stream struct {
 	ending     *ending // of the connection, or the attempt, that there is or was last
 	final      *ending // of those that follow each other while the stream is supervised: what Wait waits for
 	supervisor *supervision
+	givenUp    *givenUp          // not nil while the attempt that is under way is the last for a session that is held
 	held       bool              // the session outlives its connection
 	prefer     *transport.Target // of the next Connect
 	serverJID  JID

@@ -11,8 +11,12 @@ import (
 // supervision is one Supervise.
 type supervision struct{ _ byte }
 
+// givenUp says that a supervision has ended while an attempt was under way for a session that is held.
+type givenUp struct{ cause error }
+
 // Supervise is for whoever connects again by itself, as modules/reconnect does: from now on the end of a connection is not final,
 // and Wait goes on. done ends that: if there is no connection by then, Wait returns cause and a session that is held is over with it.
+// If an attempt at one is under way, its end decides: when it fails, Wait returns how, and a session that is held is over because of cause.
 // Disconnect and Close end it too; done does nothing then.
 //
 // The error is [ErrInvalidState] if the stream is supervised, [ErrClosed] after Close.
@@ -26,7 +30,7 @@ func (s *Stream) Supervise() (done func(cause error), err error) {
 		return nil, fmt.Errorf("%w: the stream is supervised", ErrInvalidState)
 	}
 	own := new(supervision)
-	s.supervisor = own
+	s.supervisor, s.givenUp = own, nil
 	if s.final == nil || s.final.ended() && s.conn == nil && s.call == nil {
 		s.final = &ending{done: make(chan struct{})}
 	}
@@ -36,6 +40,9 @@ func (s *Stream) Supervise() (done func(cause error), err error) {
 		idle := mine && s.conn == nil && s.call == nil
 		if mine {
 			s.supervisor = nil
+		}
+		if mine && !idle && s.held {
+			s.givenUp = &givenUp{cause}
 		}
 		if idle {
 			s.finalLocked(cause)
@@ -56,7 +63,8 @@ func (s *Stream) finalLocked(err error) {
 }
 
 // endedLocked notes that a connection, or an attempt at one, has ended. mu is held.
-func (s *Stream) endedLocked(err error, wanted bool) {
+// over says that a session that is held is over with it, because of cause.
+func (s *Stream) endedLocked(err error, wanted bool) (over bool, cause error) {
 	s.ending.err = err
 	close(s.ending.done)
 	if wanted || s.closed {
@@ -65,6 +73,11 @@ func (s *Stream) endedLocked(err error, wanted bool) {
 	if s.supervisor == nil {
 		s.finalLocked(err)
 	}
+	if over = wanted || s.givenUp != nil; over && !wanted {
+		cause = s.givenUp.cause
+	}
+	s.givenUp = nil
+	return over, cause
 }
 
 // PreferAddr makes the next Connect try a host and port first, once, before what it would try anyway:
