@@ -130,9 +130,12 @@ func TestTimers(t *testing.T) {
 				var mu sync.Mutex
 				var said []string
 				start := time.Now()
-				c.s.AddInterceptor(xmpp.Interceptor{WillSendMessage: func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
+				c.s.AddInterceptor(xmpp.Interceptor{WillSendMessage: func(ctx context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
 					mu.Lock()
 					defer mu.Unlock()
+					if user := chatstates.Of(m) == chatstates.Composing; xmpp.SentByModule(ctx) == user {
+						t.Errorf("%s is taken for the user's: %v", chatstates.Of(m), !user)
+					}
 					said = append(said, fmt.Sprint(time.Since(start), " ", chatstates.Of(m)))
 					return m
 				}})

@@ -290,5 +290,18 @@ func TestOrder(t *testing.T) {
 			t.Errorf("the last was %q", last)
 		}
 		t.Logf("%d states were said outside of messages", standalone)
+
+		c.s.AddInterceptor(xmpp.Interceptor{WillSendMessage: func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
+			if chatstates.Of(m) == chatstates.Composing {
+				time.Sleep(2 * time.Second)
+			}
+			return m
+		}})
+		wg.Go(func() { c.call(c.Composing, "romeo@x.test") })
+		time.Sleep(time.Second)
+		c.call(c.Paused, "romeo@x.test") // the other call says it
+		wg.Wait()
+		c.said("one after the other", "romeo@x.test/a composing in the end")
+		c.said("one after the other", "romeo@x.test/a paused in the end")
 	})
 }

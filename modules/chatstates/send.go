@@ -86,7 +86,7 @@ func (c *ChatStates) elapsed(v *conversation) {
 	}
 	c.scheduleLocked(v)
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // if the write limit leaves no room, it is not worth more
+	ctx, cancel := context.WithTimeout(xmpp.ByModule(context.Background()), time.Second) // if the write limit leaves no room, it is not worth more
 	defer cancel()
 	_ = c.tell(ctx, s, v)
 }

@@ -57,7 +57,7 @@ const (
 func (r *Receipts) answer(ctx context.Context, s *xmpp.Stream, answer *stanza.Message) {
 	switch yes, known := r.allows(s, answer.To()); {
 	case yes:
-		_ = s.Send(ctx, answer)
+		_ = s.Send(xmpp.ByModule(ctx), answer)
 	case !known:
 		r.mu.Lock()
 		defer r.mu.Unlock()

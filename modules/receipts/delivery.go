@@ -187,12 +187,10 @@ func (r *Receipts) advanceLocked(s *xmpp.Stream, d *Delivery, state State, err e
 
 // followLocked follows a message to the server.
 func (r *Receipts) followLocked(d *Delivery) {
-	select {
-	case <-r.stop: // or deactivated meanwhile
+	if r.stop == nil { // deactivated meanwhile
 		r.pending.forget(d)
 		r.advanceLocked(d.s, d, Expired, ErrExpired)
 		return
-	default:
 	}
 	r.followed = append(r.followed, d)
 	if !r.watching {
@@ -205,7 +203,7 @@ func (r *Receipts) followLocked(d *Delivery) {
 func (r *Receipts) watch(stop <-chan struct{}) {
 	for {
 		r.mu.Lock()
-		if stop != r.stop { // active again
+		if stop != r.stop { // deactivated
 			r.mu.Unlock()
 			return
 		}
@@ -249,7 +247,7 @@ func (r *Receipts) giveUp(s *xmpp.Stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	close(r.stop)
-	r.watching = false
+	r.stop, r.watching = nil, false
 	for _, d := range r.followed {
 		r.advanceLocked(s, d, Expired, ErrExpired)
 	}

@@ -276,10 +276,10 @@ func TestWaitOverSessions(t *testing.T) {
 		go wait()
 		synctest.Wait()
 		must(t, s.Close(t.Context()))
-		r.Deactivate()
 		if got := <-results; got.State != receipts.Written || !errors.Is(got.err, xmpp.ErrClosed) {
 			t.Errorf("closed: %v", got)
 		}
+		r.Deactivate()
 		if state, err := d.Wait(t.Context()); state != receipts.Expired || err != nil {
 			t.Errorf("deactivated: %v, %v", state, err)
 		}

@@ -70,7 +70,7 @@ type Receipts struct {
 	pending  pending
 	followed []*Delivery   // of which the way to the server is followed, in the order of sending
 	watching bool          // somebody waits for the first of them
-	stop     chan struct{} // closed by Deactivate
+	stop     chan struct{} // closed by Deactivate; nil while not active
 	session  chan struct{} // closed by the next session; nil if nobody waits for it
 	waiting  waiting
 }

@@ -136,6 +136,12 @@ func TestAnswer(t *testing.T) {
 						cfg.Allow = func(xmpp.JID) bool { return true }
 					}
 					_, s, peer, _ := pair(t, cfg)
+					s.AddInterceptor(xmpp.Interceptor{WillSendMessage: func(ctx context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
+						if !xmpp.SentByModule(ctx) {
+							t.Error("the answer is taken for the user's")
+						}
+						return m
+					}})
 					if policy == "roster" {
 						m := new(roster)
 						m.set(true)
