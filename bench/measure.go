@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp/bench/internal/child"
+	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 	"github.com/go-xmppframework/xmpp/bench/internal/outside"
@@ -36,13 +37,15 @@ type amounts struct {
 	chat    int // messages through a real server
 	oneWay  int // messages into the sink and from the source
 	streams []int
+	// how many contacts a roster has, the first of them for what starts with a storage
+	contacts []int
 }
 
 func (o options) amounts() amounts {
 	if o.quick {
-		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}}
+		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}}
 	}
-	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}}
+	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}}
 }
 
 func measure(ctx context.Context, o options) (*report.Results, error) {
@@ -71,7 +74,42 @@ func measure(ctx context.Context, o options) (*report.Results, error) {
 			}
 		}
 	}
+	if o.wants("contacts") {
+		if err := measureContacts(ctx, a, dir, r); err != nil {
+			return nil, err
+		}
+	}
 	return r, ctx.Err()
+}
+
+func measureContacts(ctx context.Context, a amounts, dir string, r *report.Results) error {
+	for _, n := range a.contacts {
+		f, err := contacts.MeasureFetch(ctx, n, a.rounds)
+		if err != nil {
+			return fmt.Errorf("fetching %d contacts: %w", n, err)
+		}
+		fmt.Fprintf(os.Stderr, "fetch %7d contacts %8.1f ms, %8.1f ms CPU, %6.1f MiB\n", n, f.Wall, f.CPU, float64(f.Heap)/(1<<20))
+		r.Fetches = append(r.Fetches, f)
+	}
+	first := a.contacts[0]
+	here, err := contacts.MeasureStart(ctx, dir, first, a.rounds)
+	if err != nil {
+		return fmt.Errorf("contacts: %w", err)
+	}
+	r.Starts = append(r.Starts, here)
+	for _, kind := range []integration.Kind{integration.Ejabberd, integration.Prosody} {
+		st, err := contacts.MeasureRealStart(ctx, dir, kind, first, a.rounds)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "contacts, %s: %v\n", kind, err)
+			r.Missing = append(r.Missing, string(kind))
+			continue
+		}
+		r.Starts = append(r.Starts, st)
+	}
+	for _, st := range r.Starts {
+		fmt.Fprintf(os.Stderr, "%d contacts, %-18s login and fetch %6.1f ms, from SQLite %6.1f ms\n", st.Contacts, st.Server, st.Login, st.Stored)
+	}
+	return nil
 }
 
 func measureMicro(ctx context.Context, o options, a amounts, tools *outside.Tools, dir string, r *report.Results) error {

@@ -10,17 +10,20 @@ import (
 type dialect struct {
 	name  string
 	bytes string // the type of a column of bytes
+	order string // what keeps the rows of a table in the order of its key, so that those of an account are beside each other
 	lock  string // what a migration begins with, so that it is alone; empty if the transaction is alone anyway
 	// snapshot makes a transaction that reads see one state; SQLite's do so by themselves.
 	snapshot sql.IsolationLevel
 }
 
 var (
-	sqlite   = dialect{name: "sqlite", bytes: "BLOB"}
+	sqlite   = dialect{name: "sqlite", bytes: "BLOB", order: "WITHOUT ROWID"}
 	postgres = dialect{name: "postgres", bytes: "BYTEA", lock: "SELECT pg_advisory_xact_lock(5222198)", snapshot: sql.LevelRepeatableRead}
 )
 
-func (d dialect) schema(sql string) string { return strings.ReplaceAll(sql, "BYTES", d.bytes) }
+func (d dialect) schema(sql string) string {
+	return strings.NewReplacer("BYTES", d.bytes, "CLUSTERED", d.order).Replace(sql)
+}
 
 // values appends ($1, $2), ($3, $4) … for so many rows of so many columns.
 func values(b *strings.Builder, rows, columns int) {

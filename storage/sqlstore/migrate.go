@@ -26,6 +26,10 @@ func (db *DB) migrate(ctx context.Context) error {
 		names = append(names, f.Name())
 	}
 	slices.Sort(names)
+	var done int
+	if db.r.QueryRowContext(ctx, "SELECT MAX(version) FROM xmpp_schema").Scan(&done) == nil && done == len(names) {
+		return nil // as mostly: no need to write
+	}
 	return db.transaction(ctx, func(tx *sql.Tx) error {
 		if db.dialect.lock != "" {
 			if _, err := tx.ExecContext(ctx, db.dialect.lock); err != nil {
@@ -35,7 +39,6 @@ func (db *DB) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS xmpp_schema (version BIGINT NOT NULL)"); err != nil {
 			return err
 		}
-		done := 0
 		if err := tx.QueryRowContext(ctx, "SELECT COALESCE(MAX(version), 0) FROM xmpp_schema").Scan(&done); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/roster"
@@ -36,8 +37,9 @@ func (s rosterStorage) Load(ctx context.Context, account xmpp.JID, item func(ros
 			return err
 		}
 		defer rows.Close()
+		groups := map[string][]string{} // as they are stored: most contacts share theirs with others
 		for rows.Next() {
-			it, err := scanContact(rows)
+			it, err := scanContact(rows, groups)
 			if err != nil {
 				return err
 			}
@@ -53,15 +55,21 @@ func (s rosterStorage) Load(ctx context.Context, account xmpp.JID, item func(ros
 	return version, err
 }
 
-func scanContact(rows *sql.Rows) (it roster.Item, err error) {
-	var jid, groups string
+func scanContact(rows *sql.Rows, known map[string][]string) (it roster.Item, err error) {
+	var jid string
+	var groups sql.RawBytes
 	if err = rows.Scan(&jid, &it.Name, &it.Subscription, &it.Ask, &it.Approved, &it.Refused, &groups, &it.AvatarHash); err != nil {
 		return it, err
 	}
-	if groups != "" {
-		if err = json.Unmarshal([]byte(groups), &it.Groups); err != nil {
-			return it, err
+	if len(groups) > 0 {
+		list, ok := known[string(groups)]
+		if !ok {
+			if err = json.Unmarshal(groups, &list); err != nil {
+				return it, err
+			}
+			known[string(groups)] = list
 		}
+		it.Groups = slices.Clone(list) // what was handed out is the caller's
 	}
 	it.JID, err = parse(jid)
 	return it, err

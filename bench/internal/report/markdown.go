@@ -52,6 +52,7 @@ func (r *Results) Markdown(w io.Writer, plot string) error {
 		p.flow(t)
 	}
 	p.idle(r.Idle)
+	p.contacts(r)
 	_, err := io.WriteString(w, p.String())
 	return err
 }

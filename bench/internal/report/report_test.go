@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 )
@@ -34,6 +35,8 @@ func sample() *Results {
 		Idle: []flow.IdleTable{{Server: "ejabberd 23.01", Streams: 200, Rows: []flow.IdleRow{
 			{Client: "ours", Heap: 12, Goroutines: 1}, {Client: "xmppo", Heap: 10, Goroutines: 1}, {Client: "gosrc", Heap: 40, Goroutines: 2},
 		}}},
+		Fetches: []contacts.Fetch{{Contacts: 10_000, CPU: 30, Heap: 40 << 20, Events: 1}, {Contacts: 100_000, CPU: 350, Events: 1}},
+		Starts:  []contacts.Start{{Server: "prosody", Contacts: 1000, Login: 100, Whole: 20, Stored: 4, Read: 2}, {Server: "here", Contacts: 1000, Login: 5, Stored: 4, Diff: 1}},
 	}
 }
 
@@ -51,6 +54,11 @@ func TestTargets(t *testing.T) {
 		"messages a second, prosody, stream management on: 0.9 × what the server leaves of those with it off to a client without a library": true,
 		"idle stream, 200 on ejabberd 23.01: 1 goroutine":                                                                                   true,
 		"idle stream, 200 on ejabberd 23.01: heap at most the smallest of the other Go libraries":                                           false,
+		"fetch 10,000 contacts: less than 300 ms of processor time":                                                                         true,
+		"fetch 10,000 contacts: less than 32 MiB":                                                                                           false,
+		"fetch 10,000 contacts: one event":                                                                                                  true,
+		"fetch 100,000 contacts: at most 1.2 × the processor time a contact of 10,000":                                                      true,
+		"1000 contacts to be shown, from SQLite, prosody: a tenth of the time of login and fetch":                                           true,
 		"idle stream, 200 on ejabberd 23.01: at most 20 KiB of heap":                                                                        true,
 	}
 	for _, got := range sample().Targets() {

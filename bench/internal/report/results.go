@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-xmppframework/xmpp/bench/internal/clients"
+	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 )
@@ -34,6 +35,9 @@ type Results struct {
 
 	Flow []flow.Table
 	Idle []flow.IdleTable
+
+	Fetches []contacts.Fetch
+	Starts  []contacts.Start
 }
 
 // ThisMachine describes the machine the program runs on.

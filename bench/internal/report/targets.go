@@ -56,7 +56,8 @@ func (r *Results) Targets() []Target {
 		}
 	}
 	list = append(list, r.flowTargets()...)
-	return append(list, r.idleTargets()...)
+	list = append(list, r.idleTargets()...)
+	return append(list, r.contactTargets()...)
 }
 
 func (r *Results) flowTargets() (list []Target) {

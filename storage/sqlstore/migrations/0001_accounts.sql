@@ -2,7 +2,7 @@
 CREATE TABLE xmpp_accounts (
 	account TEXT PRIMARY KEY,
 	seq BIGINT NOT NULL -- of the last change; whoever changes something locks this row first
-);
+) CLUSTERED;
 
 CREATE TABLE xmpp_changes (
 	account TEXT NOT NULL,
@@ -11,4 +11,4 @@ CREATE TABLE xmpp_changes (
 	key TEXT NOT NULL,
 	op TEXT NOT NULL,
 	PRIMARY KEY (account, seq)
-);
+) CLUSTERED;

@@ -10,7 +10,7 @@ CREATE TABLE xmpp_sm_sessions (
 	updated_ns BIGINT NOT NULL,
 	head BIGINT NOT NULL, -- the position of the first stanza that is not acknowledged
 	tail BIGINT NOT NULL  -- and that of the next one to be sent
-);
+) CLUSTERED;
 
 CREATE TABLE xmpp_sm_unacked (
 	account TEXT NOT NULL,

@@ -2,7 +2,7 @@
 CREATE TABLE xmpp_rosters (
 	account TEXT PRIMARY KEY,
 	version TEXT NOT NULL
-);
+) CLUSTERED;
 
 CREATE TABLE xmpp_contacts (
 	account TEXT NOT NULL,
@@ -15,4 +15,4 @@ CREATE TABLE xmpp_contacts (
 	contact_groups TEXT NOT NULL, -- a JSON array, or empty
 	avatar_hash TEXT NOT NULL,
 	PRIMARY KEY (account, jid)
-);
+) CLUSTERED;

@@ -7,6 +7,6 @@ CREATE TABLE xmpp_caps (
 	xml TEXT NOT NULL,
 	used BIGINT NOT NULL, -- greater than that of all that were used before
 	PRIMARY KEY (account, ns, algo, hash)
-);
+) CLUSTERED;
 
 CREATE INDEX xmpp_caps_used ON xmpp_caps (account, used);
