@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/modules/avatar/avatartest"
 	"github.com/go-xmppframework/xmpp/modules/caps/capstest"
 	"github.com/go-xmppframework/xmpp/modules/roster/rostertest"
 	"github.com/go-xmppframework/xmpp/modules/sm"
@@ -78,6 +79,8 @@ func TestRoster(t *testing.T) { conforms(t, rostertest.TestStorage, (*sqlstore.D
 func TestVCard(t *testing.T) { conforms(t, vcardtest.TestStorage, (*sqlstore.DB).VCard) }
 
 func TestCaps(t *testing.T) { conforms(t, capstest.TestStorage, (*sqlstore.DB).Caps) }
+
+func TestAvatar(t *testing.T) { conforms(t, avatartest.TestStorage, (*sqlstore.DB).Avatar) }
 
 func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
 
