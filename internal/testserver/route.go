@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/jid"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 )
 
 // account is guarded by Server.mu, but for bare.
@@ -218,7 +219,7 @@ func (a *account) available(top bool) []*Session {
 
 // store keeps a message until the account has an available resource (XEP-0160), with the time it came (XEP-0203).
 func (a *account) store(e *etree.Element, server string) {
-	d := elem("delay", nsDelay, "from", server, "stamp", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+	d := elem("delay", nsDelay, "from", server, "stamp", datetime.Format(time.Now()))
 	e.AddChild(d)
 	a.offline = append(a.offline, e)
 }
