@@ -32,14 +32,11 @@ func Of(st stanza.Stanza) string { return Clean(stanza.Text(st.Child("nick", NS)
 
 // Set puts a nick into a message or presence in place of the one that is there; "" removes that.
 // It must not be put into presence that is broadcast (section 4.1).
-func Set[S interface {
-	*stanza.Message | *stanza.Presence
-	Remove(name, ns string) int
-	C(name string, ns ...string) *stanza.Builder
-}](st S, nick string) {
-	st.Remove("nick", NS)
+func Set(st stanza.Stanza, nick string) {
+	el := st.Element()
+	stanza.RemoveChildren(el, "nick", NS)
 	if nick = Clean(nick); nick != "" {
-		st.C("nick", NS).T(nick)
+		el.AddChild(stanza.New("nick", NS).T(nick).Element())
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -397,4 +399,41 @@ func TestWaitInInterceptor(t *testing.T) {
 			synctest.Wait()
 		}
 	})
+}
+
+// TestDeactivate: the module goes and comes while messages are under way. Each of them ends once.
+func TestDeactivate(t *testing.T) {
+	checkGoroutines(t)
+	srv := xmpptest.NewServer(t)
+	s := srv.Client(t, "juliet")
+	r, e := receipts.New(receipts.Config{}), new(events)
+	r.AddDelegate(receipts.Delegate{Delivery: e}, nil)
+	must(t, r.Activate(s))
+	ended := 0
+	for range 200 {
+		done := make(chan *receipts.Delivery)
+		go func() {
+			d, err := r.Send(t.Context(), message("nobody@example.test", "1"))
+			if err != nil && !errors.Is(err, xmpp.ErrInvalidState) {
+				t.Error(err)
+			}
+			done <- d
+		}()
+		if ended%2 == 0 {
+			runtime.Gosched()
+		}
+		r.Deactivate()
+		must(t, r.Activate(s))
+		if d := <-done; d != nil {
+			r.Deactivate()
+			<-d.Done() // bounced, or given up
+			must(t, r.Activate(s))
+			ended++
+		}
+	}
+	r.Deactivate()
+	must(t, s.Close(t.Context()))
+	if n := strings.Count(e.take(), "expired"); n > ended || ended == 0 {
+		t.Errorf("%d of %d given up", n, ended)
+	}
 }
