@@ -116,7 +116,7 @@ func cutAt(t *testing.T, step xmpptest.Step, how xmpptest.Cut, bytes int) {
 	if err := s.Login(within(t, time.Minute)); err != nil {
 		t.Errorf("the next Login: %v", err)
 	}
-	again := rec.until(t, "DidStartSession")
+	again := rec.until(t, "DidStartSession:0")
 	if len(again) == 0 || again[0] != "WillConnect" || strings.Contains(strings.Join(again, " "), "DidDisconnect") {
 		t.Errorf("events of the next Login: %v", again)
 	}
