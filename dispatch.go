@@ -15,7 +15,7 @@ type Stats struct {
 	BytesSent, BytesReceived     uint64 // XML, inside TLS; see Config.ResetByteCounters
 	StanzasSent, StanzasReceived uint64
 
-	Malformed   uint64 // stanzas dropped because an address in them was not valid, or an IQ had no id or an unknown type
+	Malformed   uint64 // stanzas dropped because an address was not valid, an IQ had no id or an unknown type, or a request not one payload
 	Unsolicited uint64 // IQ results and errors that answered no open request
 	Forged      uint64 // IQ results and errors with the id of an open request and the wrong sender
 	Filtered    uint64 // received stanzas dropped by interceptors
@@ -298,12 +298,11 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 		}
 		return
 	}
-	if iq, ok := st.(*stanza.IQ); ok && (!iq.Type().Valid() || iq.ID() == "") {
-		s.stats.malformed.Add(1)
-		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
+	if !s.acceptable(st) {
 		return
 	}
 	ctx := s.readerContext()
+	received := st
 	st, dropped := s.intercept(ctx, st, false)
 	if st == nil {
 		s.stats.filtered.Add(1)
@@ -312,6 +311,9 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 				s.postReceived(&e.listener, func(ctx context.Context) { d.DidFilterStanza(ctx, s, dropped) })
 			}
 		}
+		return
+	}
+	if st != received && !s.acceptable(st) {
 		return
 	}
 	for _, m := range s.modules.all() {

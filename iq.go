@@ -257,6 +257,32 @@ func (h *handlers) find(iq *stanza.IQ, ns, name string) *handler {
 	return h.m[handlerKey{iq.Type(), ns, ""}]
 }
 
+// acceptable reports whether a stanza may go on. Of an IQ that may not, nobody hears; a request among them is answered if it can be.
+func (s *Stream) acceptable(st stanza.Stanza) bool {
+	iq, ok := st.(*stanza.IQ)
+	switch {
+	case !ok:
+		return true
+	case !iq.Type().Valid() || iq.ID() == "":
+		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
+	case iq.RequiresResponse() && !hasOnePayload(iq): // RFC 6120 section 8.2.3 rule 5
+		s.log.Debug("xmpp: refused a request that has not one payload", "from", clip(iq.From().String()), "id", clip(iq.ID()))
+		s.answer(iq, stanza.BadRequest)
+	default:
+		return true
+	}
+	s.stats.malformed.Add(1)
+	return false
+}
+
+func hasOnePayload(iq *stanza.IQ) bool {
+	n := 0
+	for range stanza.Children(iq.Element(), stanza.Any, stanza.Any) {
+		n++
+	}
+	return n == 1 && iq.Payload() != nil
+}
+
 // handleIQ routes an IQ that has passed interceptors and modules.
 func (s *Stream) handleIQ(iq *stanza.IQ) {
 	if iq.RequiresResponse() {
@@ -286,15 +312,7 @@ func (s *Stream) handleAnswer(iq *stanza.IQ) {
 }
 
 func (s *Stream) handleRequest(iq *stanza.IQ) {
-	children := 0
-	for range stanza.Children(iq.Element(), stanza.Any, stanza.Any) {
-		children++
-	}
 	payload := iq.Payload()
-	if children != 1 || payload == nil { // RFC 6120 section 8.2.3 rule 5
-		s.answer(iq, stanza.BadRequest)
-		return
-	}
 	if hd := s.handlers.find(iq, stanza.Namespace(payload), payload.Tag); hd != nil {
 		s.postTask(&hd.listener, task{
 			call:   func(ctx context.Context) { s.runHandler(ctx, hd, iq) },

@@ -27,6 +27,7 @@ type Receiver interface {
 	// after the interceptors and before anything is posted to delegates. It updates the module's state under the module's own lock
 	// and posts events with [Delegates.Notify], so that state is never older than the events about it.
 	// It must not wait and must not call the application's code; its ctx is that of an interceptor.
+	// An IQ has an id and a type, and a request exactly one payload: the stream refuses others before.
 	Receive(ctx context.Context, st stanza.Stanza)
 }
 

@@ -212,6 +212,55 @@ func TestReg_MalformedIQReachesNobody(t *testing.T) {
 	}
 }
 
+// TestReg_RequestWithoutOnePayload: a request with no payload, or two, is answered bad-request and counted before interceptors, modules,
+// its owner and delegates see it, and before modules do if an interceptor has made it of a good one. Answers are not looked at in this way.
+func TestReg_RequestWithoutOnePayload(t *testing.T) {
+	checkGoroutines(t)
+	srv := newServer(t, testserver.Options{})
+	m := &diary{filled: make(chan struct{}, 20)}
+	allowed := func(who string, iq *stanza.IQ) {
+		if id := iq.ID(); id != "good" && id != "end" && id != "made bad" && !strings.HasPrefix(id, "answer") {
+			t.Errorf("%s was given %q", who, id)
+		}
+	}
+	s, p := peer(t, srv, configFor(srv, "alice"), xmpp.Delegate{Name: "IQs", IQ: xmpp.IQFunc(func(_ context.Context, _ *xmpp.Stream, iq *stanza.IQ) bool {
+		allowed("a delegate", iq)
+		return false
+	})})
+	if err := m.Activate(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.HandleIQ(stanza.Set, "urn:x", "", nil, func(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ) {
+		allowed("the owner", iq)
+		_ = s.Send(ctx, iq.Result(nil))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.AddInterceptor(xmpp.Interceptor{WillReceiveIQ: func(_ context.Context, _ *xmpp.Stream, iq *stanza.IQ) *stanza.IQ {
+		allowed("an interceptor", iq)
+		if iq.ID() == "made bad" {
+			iq = iq.Copy()
+			iq.Add(stanza.New("b", "urn:x"))
+		}
+		return iq
+	}})
+	for id, payload := range map[string]string{
+		"none": "", "text": "urn:x", "two": "<a xmlns='urn:x'/><b xmlns='urn:x'/>", "two of others": "<a xmlns='urn:x'/><b xmlns='urn:y'/>", "the same twice": "<a xmlns='urn:x'/><a xmlns='urn:x'/>",
+		"and an error": "<a xmlns='urn:x'/><error type='cancel'/>", "an error": "<error type='cancel'/>", "made bad": "<a xmlns='urn:x'/>",
+	} {
+		for _, typ := range []string{"get", "set"} {
+			inject(t, p, "<iq type='%s' id='%s' from='bob@example.test/x'>%s</iq>", typ, id, payload)
+			expect(t, p, "<iq type='error' id='"+id+"' to='bob@example.test/x'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+		}
+	}
+	inject(t, p, "<iq type='result' id='answer1'><a xmlns='urn:x'/><b xmlns='urn:x'/></iq><iq type='result' id='answer2'/>"+
+		"<iq type='set' id='good' from='bob@example.test/x'> <a xmlns='urn:x'/> </iq>")
+	expect(t, p, "<iq type='result' id='good' to='bob@example.test/x'/>")
+	if got, n := m.take(), s.Stats().Malformed; n != 16 || !slices.Equal(got, []string{"iq answer1", "iq answer2", "iq good"}) {
+		t.Errorf("%d were counted, a module received %v", n, got)
+	}
+}
+
 // TestReg_RegisterElement: an element of the stanzas' namespace can be registered, and ends nothing then; a stanza cannot.
 func TestReg_RegisterElement(t *testing.T) {
 	checkGoroutines(t)
