@@ -35,7 +35,7 @@ func Of(st stanza.Stanza) string { return Clean(stanza.Text(st.Child("nick", NS)
 func Set(st stanza.Stanza, nick string) {
 	el := st.Element()
 	stanza.RemoveChildren(el, "nick", NS)
-	if nick = Clean(nick); nick != "" {
+	if nick = Clean(nick); nick != "" && el != nil {
 		el.AddChild(stanza.New("nick", NS).T(nick).Element())
 	}
 }

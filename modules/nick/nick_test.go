@@ -71,6 +71,7 @@ func TestElement(t *testing.T) {
 	if nick.Set(m, "\u202e"); nick.Of(m) != "" || m.Child("nick", nick.NS) != nil {
 		t.Error("it was not removed")
 	}
+	nick.Set((*stanza.Message)(nil), "Ishmael") // nothing to put it into
 	p := stanza.NewPresence(stanza.Subscribe, xmpp.MustParseJID("starbuck@moby-dick.lit"))
 	if nick.Set(p, "Ishmael"); nick.Of(p) != "Ishmael" {
 		t.Error(nick.Of(p))
