@@ -16,11 +16,13 @@ var fuzzTargets = map[string][]string{
 	"internal/transport": {"FuzzSRVOrder"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
+	"modules/caps":       {"FuzzCaps"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
 	"sasl":               {"FuzzSCRAM"},
 	"stanza":             {"FuzzStanza"},
 	"stanza/datetime":    {"FuzzDateTime"},
+	"stanza/form":        {"FuzzForm"},
 }
 
 func TestFuzzTargets(t *testing.T) {

@@ -168,18 +168,17 @@ func hashedForms(i *disco.Info) []*form.Form {
 // or fields of a form in the place of features (section 9.3): an answer made so that the hash fits, and a feature is gone.
 // Nothing that exists looks so.
 func ambiguous(i *disco.Info) bool {
-	if len(i.Identities) == 0 {
-		return true // the identity may be among the features
-	}
 	for _, id := range i.Identities {
 		if id.Category == "" || id.Type == "" || strings.ContainsAny(id.Category+id.Type+id.Lang, "/:#") {
 			return true // features may be the identity
 		}
 	}
-	for _, f := range i.Features {
-		if parts := strings.Split(f, "/"); f == "" || len(parts) > 3 && !strings.Contains(parts[0], ":") {
-			return true // an identity
-		}
+	identity := func(s string) bool {
+		parts := strings.Split(s, "/")
+		return len(parts) > 3 && !strings.Contains(parts[0], ":")
+	}
+	if slices.ContainsFunc(i.Features, func(f string) bool { return f == "" || identity(f) }) {
+		return true
 	}
 	for n, f := range hashedForms(i) {
 		var all []string
@@ -199,8 +198,8 @@ func ambiguous(i *disco.Info) bool {
 			slices.Sort(x.Values)
 			all = append(append(all, x.Var), x.Values...)
 		}
-		if empty || n == 0 && slices.IsSorted(all) {
-			return true // it goes on as the features do: all of it may be features
+		if empty || identity(f.FormType()) || n == 0 && slices.IsSorted(all) {
+			return true // an identity, or, where it goes on as the features do, features
 		}
 	}
 	return false

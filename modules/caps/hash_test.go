@@ -149,6 +149,15 @@ func TestVerify(t *testing.T) {
 		t.Errorf("XEP-0390 with other elements: %v", err)
 	}
 
+	for what, content := range map[string]string{
+		"another element": exodus + "<evil xmlns='urn:evil'/>", "a form without a type": exodus + "<x xmlns='jabber:x:data' type='result'/>",
+		"items": exodus + strings.Replace(formXML("urn:t", []string{"a", "1"}), "</x>", "<item/></x>", 1), "reported": exodus + strings.Replace(formXML("urn:t", []string{"a", "1"}), "</x>", "<reported><field var='a'/></reported></x>", 1),
+	} {
+		if input, err := caps.Input390(infoOf(t, content), true); !errors.Is(err, caps.ErrIllFormed) {
+			t.Errorf("XEP-0390 with %s: %q, %v", what, input, err)
+		}
+	}
+
 	// The language around the answer counts for XEP-0390, unless the one who made the hash did not know of it; for XEP-0115 it does not.
 	around := infoOf(t, exodus)
 	plain := caps.Hash390(around, "sha-256")

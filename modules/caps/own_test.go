@@ -302,7 +302,7 @@ func TestSec_ORG19(t *testing.T) {
 		w := newWorld(t, quiet)
 		w.sent()
 		b := &blocker{jid: jid("mallory")}
-		r := &roster{known: true, shares: map[xmpp.JID]bool{jid("romeo"): true}}
+		r := &roster{known: true, shares: map[xmpp.JID]bool{jid("romeo"): true, jid("mallory"): true}}
 		must(t, errors.Join(b.Activate(w.s), r.Activate(w.s)))
 		for _, to := range []string{"mallory/x", "mallory", "romeo/x"} {
 			must(t, w.s.Send(t.Context(), stanza.NewPresence(stanza.Available, jid(to))))

@@ -70,6 +70,8 @@ var twins = []struct{ name, honest, fake string }{
 	{"the identity becomes a feature", "<identity category='client' type='pc' name='B'/>" + features("http://a"), features("client/pc//B", "http://a")},
 	{"one of two identities becomes a feature", "<identity category='client' type='pc' name='B' xml:lang='de'/><identity category='client' type='pc' name='A' xml:lang='en'/>" + features("http://a"),
 		"<identity category='client' type='pc' name='B' xml:lang='de'/>" + features("client/pc/en/A", "http://a")},
+	{"the identity becomes a form", client("a", "b"), formXML("client/pc//", []string{"a", "b"})},
+	{"one of two identities becomes a form", "<identity category='client' type='pc'/><identity category='client' type='web'/>" + features("a", "b"), client() + formXML("client/web//", []string{"a", "b"})},
 	{"a feature becomes an identity", client("http://a/b/c", "urn:x"), "<identity category='client' type='pc'/><identity category='http:' type='' xml:lang='a' name='b/c'/>" + features("urn:x")},
 }
 
@@ -152,7 +154,7 @@ func TestSec_ORG20(t *testing.T) {
 			}
 			poisoned(t, w, poison{name: x.name, answer: x.fake, heard: "a=" + heardOf(t, x.fake)}, c115(t, "n", x.honest), x.honest, heardOf(t, x.honest))
 		}
-		for _, real := range []string{exodus, psi, bombus, tkabber} {
+		for _, real := range []string{exodus, psi, bombus, tkabber, features("f:no-identity")} {
 			if caps.Ambiguous(infoOf(t, real)) {
 				t.Errorf("%s counts as a fake", real)
 			}

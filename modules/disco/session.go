@@ -33,7 +33,7 @@ type question[T any] struct {
 	done   chan struct{}
 	result T
 	err    error
-	failed time.Time // when; zero if it has not
+	failed time.Time // when a part of it has; zero if none has
 }
 
 func (q *question[T]) isDone() bool {
@@ -82,8 +82,8 @@ func (d *Disco) fetch(s *xmpp.Stream) {
 	if ses == nil || d.cfg.NoFetch {
 		return
 	}
-	ses.ask(s, place{jid: s.MyJID().DomainJID()}, 0)
-	ses.ask(s, place{jid: s.MyJID().Bare()}, 0)
+	ses.ask(s, place{jid: s.MyJID().DomainJID()})
+	ses.ask(s, place{jid: s.MyJID().Bare()})
 }
 
 // active are the stream and the session.
@@ -116,7 +116,7 @@ func (d *Disco) kept(ctx context.Context, of func(*xmpp.Stream) xmpp.JID) (*Info
 	if err != nil {
 		return nil, err
 	}
-	q := ses.ask(s, place{jid: of(s)}, 0)
+	q := ses.ask(s, place{jid: of(s)})
 	if !q.isDone() {
 		if err := s.Await(ctx, q.done); err != nil {
 			return nil, err
@@ -149,11 +149,11 @@ type ServerCache interface {
 	KeepServerInfo(ctx context.Context, info *Info)
 }
 
-// ask returns a question that is under way, or answered; one that has failed is asked again if again has passed since.
-func (ses *session) ask(s *xmpp.Stream, p place, again time.Duration) *question[*Info] {
+// ask returns a question that is under way, or answered; one that has failed is asked again.
+func (ses *session) ask(s *xmpp.Stream, p place) *question[*Info] {
 	ses.d.mu.Lock()
 	defer ses.d.mu.Unlock()
-	if q := ses.infos[p]; q != nil && (!q.isDone() || q.err == nil || time.Since(q.failed) < again) {
+	if q := ses.infos[p]; q != nil && (!q.isDone() || q.err == nil) {
 		return q
 	}
 	q := &question[*Info]{done: make(chan struct{})}
@@ -182,7 +182,6 @@ func (ses *session) run(s *xmpp.Stream, p place, q *question[*Info]) {
 		}
 	}
 	d.mu.Lock()
-	q.failed = time.Now()
 	close(q.done)
 	over := d.session != ses
 	d.mu.Unlock()
@@ -289,7 +288,7 @@ func (ses *session) look(s *xmpp.Stream) (list []Service, failed time.Time, err 
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			asked[i] = ses.ask(s, place{it.JID, it.Node}, findAgain)
+			asked[i] = ses.ask(s, place{it.JID, it.Node})
 			<-asked[i].done // it ends with the session
 		})
 	}
