@@ -127,6 +127,34 @@ func TestRel_R16(t *testing.T) {
 	}
 }
 
+// TestRel_R16Memory: nothing of a stanza is kept but copies of what counts.
+func TestRel_R16Memory(t *testing.T) {
+	checkGoroutines(t)
+	const n, size = 300, 100_000
+	ballast := "<x xmlns='urn:x'>" + strings.Repeat("x", size) + "</x>"
+	var items strings.Builder
+	for i := range n {
+		fmt.Fprintf(&items, "<item jid='c%d@example.net' name='Contact %d'><group>G</group></item>", i, i)
+	}
+	srv := rosterServer(t, func() string { return items.String() + ballast })
+	x := loggedIn(t, srv, roster.Config{})
+	before := heap()
+	for i := range n {
+		srv.SendRaw(x.MyJID(), fmt.Appendf(nil, "<presence from='c%d@example.net/a'><status>here</status>%s</presence><presence from='stranger%d@example.net' type='subscribe'><status>hi</status>%s</presence>"+
+			"<iq id='%d' type='set'><query xmlns='jabber:iq:roster'><item jid='new%d@example.net' name='New'><group>Group %d</group>%s</item></query></iq>", i, ballast, i, ballast, i, i, i, ballast))
+	}
+	for range 1000 {
+		if x.r.Len() == 2*n {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if kept := heap() - before; x.r.Len() != 2*n || kept > 5<<20 {
+		t.Errorf("%d contacts; %d bytes are kept of %d", x.r.Len(), kept, 3*n*size)
+	}
+	runtime.KeepAlive(x)
+}
+
 // BenchmarkPopulate fetches a roster that is new (every second time all is different) or the same.
 func BenchmarkPopulate(b *testing.B) {
 	for _, n := range []int{1000, 10_000, 100_000} {

@@ -53,22 +53,19 @@ func (r *Roster) SetGroups(ctx context.Context, jid xmpp.JID, groups ...string) 
 // Remove takes a contact out of the roster and ends the subscriptions in both directions (RFC 6121 section 2.5). It returns what Set does;
 // [stanza.ItemNotFound] from most servers for an address that is not in the roster.
 func (r *Roster) Remove(ctx context.Context, jid xmpp.JID) error {
-	return r.change(ctx, jid, func(bare xmpp.JID) (*stanza.Builder, error) {
-		return stanza.New("item", NS).A("jid", bare.String()).A("subscription", "remove"), nil
+	return r.change(ctx, jid, func(Contact, bool) (*stanza.Builder, error) {
+		return stanza.New("item", NS).A("subscription", "remove"), nil
 	})
 }
 
 // edit sets name and groups to what f makes of the contact as it is.
 func (r *Roster) edit(ctx context.Context, jid xmpp.JID, f func(Contact, bool) (name string, groups []string, err error)) error {
-	return r.change(ctx, jid, func(bare xmpp.JID) (*stanza.Builder, error) {
-		r.mu.RLock()
-		c, ok := r.contactOf(bare)
-		r.mu.RUnlock()
-		name, groups, err := f(c, ok && !c.item.guest)
+	return r.change(ctx, jid, func(c Contact, ok bool) (*stanza.Builder, error) {
+		name, groups, err := f(c, ok)
 		if err != nil {
 			return nil, err
 		}
-		b := stanza.New("item", NS).A("jid", bare.String())
+		b := stanza.New("item", NS)
 		if name != "" {
 			b.A("name", name)
 		}
@@ -82,7 +79,7 @@ func (r *Roster) edit(ctx context.Context, jid xmpp.JID, f func(Contact, bool) (
 }
 
 // change sends an item and waits until the server has told of what comes of it. One at a time: some depend on what is there.
-func (r *Roster) change(ctx context.Context, jid xmpp.JID, build func(bare xmpp.JID) (*stanza.Builder, error)) error {
+func (r *Roster) change(ctx context.Context, jid xmpp.JID, build func(Contact, bool) (*stanza.Builder, error)) error {
 	s, bare, err := r.target(jid)
 	if err != nil {
 		return err
@@ -93,16 +90,21 @@ func (r *Roster) change(ctx context.Context, jid xmpp.JID, build func(bare xmpp.
 		return context.Cause(ctx)
 	}
 	defer func() { <-r.editing }()
-	item, err := build(bare)
+	r.mu.RLock()
+	c, ok := r.contactOf(bare)
+	tells := r.has // else the server tells this client nothing
+	r.mu.RUnlock()
+	item, err := build(c, ok && !c.item.guest)
 	if err != nil {
 		return err
 	}
+	item.A("jid", bare.String())
 	told, forget := r.awaitPush(bare)
 	defer forget()
 	if _, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Set, xmpp.JID{}, stanza.New("query", NS).Add(item))); err != nil {
 		return err
 	}
-	if r.HasRoster() { // else the server tells this client nothing
+	if tells && (ok || stanza.AttrOr(item.Element(), "subscription", "") != "remove") {
 		ctx, cancel := context.WithTimeout(ctx, settle)
 		defer cancel()
 		_ = s.Await(ctx, told)
