@@ -41,6 +41,8 @@ const (
 	PublishMaxItems        Feature = "publish options with pubsub#max_items"
 	PubSubCreate           Feature = "PubSub nodes made by ordinary users"
 	RetractEvents          Feature = "contacts told of retracted PEP items"
+	VCardVerbatim          Feature = "vCards (XEP-0054) kept as they were sent, and not made of PEP items"
+	VCard4IQ               Feature = "vCards of version 4 by plain requests (XEP-0292 before version 0.12)"
 	Moderation             Feature = "MUC moderation, urn:xmpp:message-moderate:0"
 	Moderation1            Feature = "MUC moderation, urn:xmpp:message-moderate:1"
 	OccupantID             Feature = "occupant ids (XEP-0421)"
@@ -58,19 +60,19 @@ var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, Lega
 // features says what each kind can do besides; it was measured, not read off a manual.
 var features = map[Kind][]Feature{
 	Prosody: {
-		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, PrivateByName, ArchiveIDs, PublishMaxItems, RetractEvents, Moderation, OccupantID, RoomLocking,
+		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, PrivateByName, ArchiveIDs, PublishMaxItems, RetractEvents, VCard4IQ, Moderation, OccupantID, RoomLocking,
 	},
 	Prosody13: {
 		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval, BlockPresence, PrivateByName,
-		ArchiveIDs, PublishMaxItems, RetractEvents, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
+		ArchiveIDs, PublishMaxItems, RetractEvents, VCard4IQ, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
 	},
 	Ejabberd: {
-		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, PubSubCreate, MUCSub, Multicast,
+		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, VCardVerbatim, PubSubCreate, MUCSub, Multicast,
 		HostMeta, TURN, AnyComponent,
 	},
 	Ejabberd26: {
 		ChannelBindingExporter, ChannelBindingEndPoint, BindingList, DowngradeProtection, SCRAM512, DigestMD5, LegacyDigest, XOAuth2,
-		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, RetractEvents, PubSubCreate,
+		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, RetractEvents, VCardVerbatim, PubSubCreate,
 		Moderation, Moderation1, OccupantID, MUCSub, Multicast, HostMeta, TURN, AnyComponent,
 	},
 }

@@ -117,8 +117,9 @@ type Label struct {
 // Phone is a telephone number (TEL).
 type Phone struct {
 	// Flags that the specification has for it: Home, Work, Voice, Fax, Pager, Messages, Cell, Video, BBS, Modem, ISDN, PCS, Preferred.
-	Flags  Flags
-	Number string           // NUMBER
+	Flags Flags
+	// Number, NUMBER. Without one the phone is not written: there are servers that refuse the whole card for it.
+	Number string
 	Extra  []*etree.Element // unknown elements, read-only
 }
 
@@ -149,7 +150,7 @@ type Agent struct {
 	Extra []*etree.Element // unknown elements, read-only
 }
 
-// Sound is a sound, or how a name is pronounced (SOUND).
+// Sound is a sound, or how a name is pronounced (SOUND). The specification has no place for its media type; it is written all the same.
 type Sound struct {
 	Media
 	Phonetic string // PHONETIC

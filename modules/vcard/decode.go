@@ -182,7 +182,7 @@ func (d *decoder) list(c *Card, e *etree.Element) bool {
 		var p Phone
 		d.parts(e, &p.Extra, &p.Flags, fields{"NUMBER": &p.Number})
 		d.orText(e, &p.Number)
-		if p.Flags != 0 || p.Extra != nil || p.Number != "" {
+		if p.Extra != nil || p.Number != "" {
 			c.Phones = append(c.Phones, p)
 		}
 	case "EMAIL":

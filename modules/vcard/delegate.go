@@ -30,7 +30,7 @@ type FetchDelegate interface {
 type UpdateDelegate interface {
 	// VCardDidUpdateMyVCard is called when the server has taken a new vCard. card is the receiver's own.
 	VCardDidUpdateMyVCard(ctx context.Context, v *VCard, card *Card)
-	// VCardDidFailToUpdateMyVCard is called when it has not; all is as it was.
+	// VCardDidFailToUpdateMyVCard is called when it has not, and when nothing was sent.
 	VCardDidFailToUpdateMyVCard(ctx context.Context, v *VCard, err error)
 }
 

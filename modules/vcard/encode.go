@@ -41,6 +41,9 @@ func (w writer) card(c *Card, depth int) {
 	}
 	for i := range c.Phones {
 		p := &c.Phones[i]
+		if p.Number == "" && p.Extra == nil {
+			continue
+		}
 		w.parts("TEL", p.Flags, p.Extra, "NUMBER", p.Number)
 	}
 	for i := range c.Emails {

@@ -15,7 +15,8 @@ import (
 func (v *VCard) MyVCard(ctx context.Context) (*Card, error) { return v.Fetch(ctx, xmpp.JID{}) }
 
 // UpdateMyVCard replaces the own vCard as a whole (XEP-0054 section 3.2). To change a part of it, use [VCard.EditMyVCard].
-// It is stored when the server has confirmed it. An empty card takes the vCard away.
+// It is stored when the server has confirmed it; if it has not, what was stored before is forgotten, too, because servers that convert vCards
+// may have taken a part. An empty card takes the vCard away.
 //
 // It returns [xmpp.ErrInvalidParameter] for nil and for a card that is Truncated, [ErrTooBig] if it has media larger than Config.Limits, and otherwise
 // the errors of [xmpp.Stream.SendIQ]; servers have limits of their own.
@@ -115,11 +116,10 @@ func (v *VCard) set(ctx context.Context, s *xmpp.Stream, own xmpp.JID, card *Car
 			return ErrTooBig
 		}
 	}
-	_, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Set, xmpp.JID{}, stanza.Raw(card.Element())))
-	refusal := (*stanza.Error)(nil)
-	if errors.As(err, &refusal) {
+	if err := s.Await(ctx, closed); err != nil { // nothing can be sent
 		return err
 	}
+	_, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Set, xmpp.JID{}, stanza.Raw(card.Element())))
 	v.storing.Lock()
 	defer v.storing.Unlock()
 	v.mu.Lock()
@@ -127,7 +127,7 @@ func (v *VCard) set(ctx context.Context, s *xmpp.Stream, own xmpp.JID, card *Car
 		f.stale = true // it may bring what was there before
 	}
 	v.mu.Unlock()
-	if err != nil { // nobody knows what the server has now
+	if err != nil { // nobody knows what the server has now: there are some that have taken what they refuse, or half of it
 		_ = v.change(s, "remove", own, func(ctx context.Context, account xmpp.JID) error { return v.cfg.Storage.Remove(ctx, account, own) })
 		return err
 	}

@@ -132,7 +132,7 @@ func Sample() *vcard.Card {
 			{Flags: vcard.Work | vcard.International | vcard.Postal | vcard.Parcel, Locality: "Mantua"},
 		},
 		Labels:   []vcard.Label{{Flags: vcard.Home, Lines: []string{"Juliet Capulet", "Via Cappello 23"}}},
-		Phones:   []vcard.Phone{{Flags: vcard.Home | vcard.Voice | vcard.Cell, Number: "+39-045-1"}, {Flags: vcard.Work | vcard.Fax}},
+		Phones:   []vcard.Phone{{Flags: vcard.Home | vcard.Voice | vcard.Cell, Number: "+39-045-1"}, {Flags: vcard.Work | vcard.Fax, Number: "+39-045-2"}},
 		Emails:   []vcard.Email{{Flags: vcard.Internet | vcard.Preferred, UserID: "juliet@example.test"}, {Flags: vcard.X400, UserID: "c=it"}},
 		JabberID: "juliet@example.test", Mailer: "a messenger", TimeZone: "+01:00", Location: &vcard.Location{Latitude: 45.441944, Longitude: 10.998611},
 		Title: "Daughter", Role: "Lover", Logo: &vcard.Media{URI: "https://example.test/capulet.png"},
