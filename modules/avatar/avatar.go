@@ -330,11 +330,6 @@ func (a *Avatar) presence(s *xmpp.Stream, p *stanza.Presence) {
 	if !occupant {
 		n.of = from.Bare()
 	}
-	if text := stanza.Text(photo); text != "" {
-		var ok bool
-		if n.hash, ok = parseHash(text); !ok {
-			return
-		}
-	}
+	n.hash, _ = parseHash(stanza.Text(photo)) // what is no hash names no avatar: Prosody puts the id of an empty item there
 	a.note(s, n)
 }

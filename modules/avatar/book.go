@@ -30,7 +30,9 @@ type entry struct {
 	kept     bool // it is stored
 	occupant bool
 	heard    bool      // in this session
-	pep      bool      // metadata has come in this session: presence does not count
+	pep      bool      // metadata has come in this session: what presence says is looked into before it counts
+	doubt    string    // what presence has said otherwise last, behind a "!"
+	verify   bool      // the metadata is to be asked for
 	told     string    // the hash that the delegates were told last
 	queued   bool      // to be fetched
 	tried    time.Time // when it was fetched automatically last
@@ -145,7 +147,7 @@ func (b *book) resetLocked() {
 	b.queue = nil
 	for _, t := range []*table{&b.contacts, &b.passing} {
 		for _, e := range t.m {
-			e.heard, e.pep, e.queued, e.tried = false, false, false, time.Time{}
+			e.heard, e.pep, e.doubt, e.verify, e.queued, e.tried = false, false, "", false, false, time.Time{}
 			if e.timer != nil {
 				e.timer.Stop()
 				e.timer = nil
@@ -228,6 +230,10 @@ func (b *book) noteLocked(n note) *entry {
 		b.writeLocked(e)
 	}
 	if n.source == SourceVCard && e.pep && !n.demand {
+		if n.hash != e.rec.Hash && e.doubt != "!"+n.hash && b.autoLocked(e) {
+			e.doubt, e.verify = "!"+n.hash, true
+			b.enqueueLocked(e)
+		}
 		return e
 	}
 	if n.source == SourcePEP {

@@ -66,7 +66,7 @@ func TestRel_StorageFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, store := newWorld(converting...), &broken{Memory: avatar.MemoryStorage()}
 		store.fail.Store(true)
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.want("login", "presence(?) metadata:", "not stored(load: disk full) not stored(save: disk full)")
 		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
@@ -84,8 +84,8 @@ func TestRel_StorageFails(t *testing.T) {
 func TestRel_StorageSlow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, store := newWorld(converting...), &broken{Memory: avatar.MemoryStorage()}
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
-		w.set(w.cards, "nurse@example.test", photoCard(png(2)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
+		w.set(w.cards, "nurse@example.test", photoCard(pic(2)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
 		c.s.Disconnect()
@@ -119,7 +119,7 @@ func TestRel_StorageSlow(t *testing.T) {
 func TestStored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, store, r := newWorld(converting...), avatar.MemoryStorage(), new(roster)
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.w.take()
 		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
@@ -140,7 +140,7 @@ func TestStored(t *testing.T) {
 		c.w.take()
 		c.heard.take()
 		c.s.Disconnect()
-		w.set(w.cards, "romeo@example.test", photoCard(png(2)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(2)))
 		c = login(t, w, avatar.Config{Storage: store})
 		c.w.take()
 		c.hear(presence("romeo@example.test/x", photo(hashOf(2))))

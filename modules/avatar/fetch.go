@@ -340,10 +340,10 @@ func (b *book) got(e *entry, img *Image, came bool) {
 
 // enqueueLocked has an image fetched, not long after it was tried last.
 func (b *book) enqueueLocked(e *entry) {
-	if e.queued || e.timer != nil || b.ctx.Err() != nil {
+	if e.queued || b.ctx.Err() != nil || e.timer != nil && !e.verify {
 		return
 	}
-	if rest := fetchPause - time.Since(e.tried); rest > 0 {
+	if rest := fetchPause - time.Since(e.tried); rest > 0 && !e.verify {
 		e.timer = time.AfterFunc(rest, func() {
 			b.a.mu.Lock()
 			defer b.a.mu.Unlock()
@@ -375,6 +375,13 @@ func (b *book) work() {
 		b.queue = b.queue[1:]
 		e.queued = false
 		r, occupant := e.rec, e.occupant
+		if e.verify && e.place != nil {
+			e.verify = false
+			doubt := e.doubt[1:]
+			b.a.mu.Unlock()
+			b.lookInto(e, doubt)
+			continue
+		}
 		if e.place == nil || r.Hash == "" || r.Fetched {
 			b.a.mu.Unlock()
 			continue
@@ -385,6 +392,28 @@ func (b *book) work() {
 			b.failed(e, r.Hash, err)
 		}
 	}
+}
+
+// lookInto asks for the metadata of somebody whose presence says something else: it may be gone without a word, or be what counts.
+func (b *book) lookInto(e *entry, doubt string) {
+	info, err := b.askMetadata(b.ctx, e.key)
+	refusal := (*stanza.Error)(nil)
+	if err != nil && !errors.Is(err, ErrNoAvatar) && !errors.As(err, &refusal) {
+		return
+	}
+	n := note{of: e.key, hash: doubt, source: SourceVCard}
+	b.a.mu.Lock()
+	defer b.a.mu.Unlock()
+	switch {
+	case e.place == nil || b.ctx.Err() != nil:
+		return
+	case info.Hash != "":
+		n.source = SourcePEP
+		n.take(info)
+	default:
+		e.pep = false
+	}
+	b.noteLocked(n)
 }
 
 // failed tells of an image that has not come, unless there is nobody to come from.

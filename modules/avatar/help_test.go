@@ -47,12 +47,12 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// png is the n-th picture. Only its beginning is one.
-func png(n int) []byte {
+// pic is the n-th picture. Only its beginning is one.
+func pic(n int) []byte {
 	return append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x40\x00\x00\x00\x20"), fmt.Sprint(n)...)
 }
 
-func hashOf(n int) string { return avatar.Hash(png(n)) }
+func hashOf(n int) string { return avatar.Hash(pic(n)) }
 
 func b64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
@@ -204,7 +204,7 @@ func shown(e *etree.Element) string {
 	return strings.Join(out, ",")
 }
 
-// short is the name of one of the pictures of png.
+// short is the name of one of the pictures of pic.
 func short(hash string) string {
 	for n := range 20 {
 		if hashOf(n) == hash {
@@ -429,7 +429,7 @@ func (c *client) photo(of string, want int, wantErr error) {
 		if !matches(err, wantErr) {
 			c.t.Errorf("the avatar of %q: %v, want %v", of, err, wantErr)
 		}
-	case img.Hash != hashOf(want) || string(img.Data) != string(png(want)) || img.Type != "image/png":
+	case img.Hash != hashOf(want) || string(img.Data) != string(pic(want)) || img.Type != "image/png":
 		c.t.Errorf("the avatar of %q: %s, want #%d", of, short(img.Hash), want)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 func (c *client) set(n int, formats ...avatar.Info) {
 	c.t.Helper()
-	if err := c.a.Set(c.t.Context(), png(n), formats...); err != nil {
+	if err := c.a.Set(c.t.Context(), pic(n), formats...); err != nil {
 		c.t.Errorf("Set: %v", err)
 	}
 }
@@ -39,7 +39,7 @@ func (c *client) send(p *stanza.Presence) {
 func TestOwnVCard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.set(w.cards, "", photoCard(png(1)))
+		w.set(w.cards, "", photoCard(pic(1)))
 		r := new(roster)
 		c := login(t, w, avatar.Config{}, r)
 		c.want("login", "presence(?) vcard: presence(#1)", "image:juliet1")
@@ -87,8 +87,8 @@ func TestOwnVCard(t *testing.T) {
 func TestOwnPEP(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
-		w.set(w.nodes, nodeMeta, metaItem(infoOf(png(1))))
-		w.set(w.nodes, nodeData, dataItem(hashOf(1), png(1)))
+		w.set(w.nodes, nodeMeta, metaItem(infoOf(pic(1))))
+		w.set(w.nodes, nodeData, dataItem(hashOf(1), pic(1)))
 		c := login(t, w, avatar.Config{})
 		c.want("login", "presence(?) metadata: data:", "image:juliet1")
 		c.send(stanza.NewPresence(stanza.Available, xmpp.JID{}))
@@ -104,7 +104,7 @@ func TestOwnPEP(t *testing.T) {
 		if got := stanza.Compact(item); got != want {
 			t.Errorf("metadata: %s\nwant %s", got, want)
 		}
-		if data := w.nodes[nodeData]; !strings.Contains(data, b64(png(2))) || !strings.Contains(data, hashOf(2)) {
+		if data := w.nodes[nodeData]; !strings.Contains(data, b64(pic(2))) || !strings.Contains(data, hashOf(2)) {
 			t.Error("data:", data)
 		}
 		c.set(2)
@@ -112,11 +112,12 @@ func TestOwnPEP(t *testing.T) {
 		c.want("the same, without the other format", "publish:data:#2 publish:metadata:#2 presence()", "")
 		// Another client of the account has changed it.
 		time.Sleep(time.Minute)
-		w.set(w.nodes, nodeData, dataItem(hashOf(4), png(4)))
-		c.hear(event("juliet@example.test", infoOf(png(4))))
+		w.set(w.nodes, nodeMeta, metaItem(infoOf(pic(4))))
+		w.set(w.nodes, nodeData, dataItem(hashOf(4), pic(4)))
+		c.hear(event("juliet@example.test", infoOf(pic(4))))
 		c.want("another client", "data:", "image:juliet4")
 		c.hear(presence("juliet@example.test/other", photo(hashOf(4))), presence("juliet@example.test/other", photo(hashOf(5))))
-		c.want("what the server puts into presence", "", "")
+		c.want("what the server puts into presence, and what it does not", "metadata:", "")
 		c.remove()
 		c.want("none", "publish:metadata: retract:data:#4 presence()", "none:juliet")
 		if meta := w.nodes[nodeMeta]; !strings.Contains(meta, "<metadata xmlns=\"urn:xmpp:avatar:metadata\"/>") {
@@ -136,7 +137,7 @@ func TestOwnConvertedPresence(t *testing.T) {
 		w := newWorld(converting...)
 		c := login(t, w, avatar.Config{})
 		c.w.take()
-		w.set(w.nodes, nodeData, dataItem(hashOf(1), png(1)))
+		w.set(w.nodes, nodeData, dataItem(hashOf(1), pic(1)))
 		c.hear(presence("juliet@example.test/other", photo(hashOf(1))))
 		c.want("another client", "vcard: data:", "image:juliet1")
 		c.hear(presence("juliet@example.test/other", update("")), presence("juliet@example.test/other", ""))
@@ -183,14 +184,14 @@ func TestMethods(t *testing.T) {
 func TestOwnConflicts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.set(w.cards, "", photoCard(png(1)))
+		w.set(w.cards, "", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{})
 		c.w.take()
 		c.heard.take()
 		other := func(update string) string { return presence("juliet@example.test/other", update) }
 		c.hear(other(update("")), other(photo(hashOf(1))), other(photo(strings.ToUpper(hashOf(1)))), other(photo("x")), presence("juliet@example.test", photo(hashOf(3))), presence(c.s.MyJID().String(), photo(hashOf(3))))
 		c.want("nothing new", "", "")
-		w.set(w.cards, "", photoCard(png(2)))
+		w.set(w.cards, "", photoCard(pic(2)))
 		c.hear(other(photo(hashOf(2))))
 		c.want("it has another", "presence(?) vcard: presence(#2)", "image:juliet2")
 		c.hear(other(photo(hashOf(2))))
@@ -219,10 +220,10 @@ func TestOwnConflicts(t *testing.T) {
 		c.want("all have gone", "presence(#1)", "")
 		// Another change while the vCard is being asked for.
 		w.slow = time.Second
-		w.set(w.cards, "", photoCard(png(3)))
+		w.set(w.cards, "", photoCard(pic(3)))
 		c.srv.SendRaw(c.s.MyJID(), []byte(other(photo(hashOf(3)))))
 		time.Sleep(w.slow / 2)
-		w.set(w.cards, "", photoCard(png(4)))
+		w.set(w.cards, "", photoCard(pic(4)))
 		c.hear(other(photo(hashOf(4))))
 		c.want("two changes", "presence(?) vcard: presence(?) vcard: presence(#4)", "image:juliet4")
 	})
@@ -236,7 +237,7 @@ func TestOwnNotReady(t *testing.T) {
 		c := login(t, w, avatar.Config{})
 		c.send(stanza.NewPresence(stanza.Available, xmpp.JID{}))
 		c.want("refused", "presence(?) presence(?) vcard:", "")
-		if err := c.a.Set(t.Context(), png(1)); !errors.Is(err, stanza.NotAllowed) {
+		if err := c.a.Set(t.Context(), pic(1)); !errors.Is(err, stanza.NotAllowed) {
 			t.Error(err)
 		}
 		c.w.take()
@@ -244,7 +245,7 @@ func TestOwnNotReady(t *testing.T) {
 		c.set(1)
 		c.want("set", "vcard: set-vcard:#1 presence(#1)", "image:juliet1")
 		c.s.Disconnect()
-		w.set(w.cards, "", photoCard(append(png(1), make([]byte, 300<<10)...)))
+		w.set(w.cards, "", photoCard(append(pic(1), make([]byte, 300<<10)...)))
 		if err := c.s.Login(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -267,10 +268,10 @@ func TestSetErrors(t *testing.T) {
 			{nil, nil, avatar.ErrNotPNG},
 			{jpeg, nil, avatar.ErrNotPNG},
 			{[]byte("<svg xmlns='http://www.w3.org/2000/svg'/>"), nil, avatar.ErrNotPNG},
-			{append(png(1), make([]byte, 100)...), nil, avatar.ErrTooBig},
-			{png(1), []avatar.Info{{}}, xmpp.ErrInvalidParameter},
-			{png(1), []avatar.Info{{Hash: hashOf(2), Type: "image/gif", Bytes: 1}}, xmpp.ErrInvalidParameter},
-			{png(1), []avatar.Info{{Hash: "x", Type: "image/gif", Bytes: 1, URL: "https://example.test"}}, xmpp.ErrInvalidParameter},
+			{append(pic(1), make([]byte, 100)...), nil, avatar.ErrTooBig},
+			{pic(1), []avatar.Info{{}}, xmpp.ErrInvalidParameter},
+			{pic(1), []avatar.Info{{Hash: hashOf(2), Type: "image/gif", Bytes: 1}}, xmpp.ErrInvalidParameter},
+			{pic(1), []avatar.Info{{Hash: "x", Type: "image/gif", Bytes: 1, URL: "https://example.test"}}, xmpp.ErrInvalidParameter},
 		} {
 			if err := c.a.Set(t.Context(), tt.data, tt.formats...); !errors.Is(err, tt.err) {
 				t.Errorf("%.10q, %v: %v, want %v", tt.data, tt.formats, err, tt.err)
@@ -279,7 +280,7 @@ func TestSetErrors(t *testing.T) {
 		c.want("nothing", "", "")
 		for _, refuse := range []string{"publish:data", "publish:metadata"} {
 			w.refuse = refuse
-			if err := c.a.Set(t.Context(), png(1)); !errors.Is(err, stanza.NotAllowed) {
+			if err := c.a.Set(t.Context(), pic(1)); !errors.Is(err, stanza.NotAllowed) {
 				t.Errorf("%s: %v", refuse, err)
 			}
 			c.w.take()
@@ -290,7 +291,7 @@ func TestSetErrors(t *testing.T) {
 		c.want("in the end", "publish:data:#1 publish:metadata:#1 presence()", "image:juliet1")
 		c.s.Disconnect()
 		var lost *xmpp.DisconnectedError
-		if err := c.a.Set(t.Context(), png(2)); !errors.As(err, &lost) {
+		if err := c.a.Set(t.Context(), pic(2)); !errors.As(err, &lost) {
 			t.Error(err)
 		}
 	})

@@ -33,25 +33,25 @@ func TestPhoto(t *testing.T) {
 		c.photo("nobody@example.test", 0, avatar.ErrNoAvatar)
 		c.want("nobody again", "", "")
 
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c.photo("romeo@example.test", 1, nil)
 		c.want("vCard", "metadata:romeo vcard:romeo", "image:romeo1")
 		c.photo("romeo@example.test/orchard", 1, nil)
 		c.photo("romeo@example.test", 1, nil)
 		c.want("stored", "", "")
 
-		w.set(w.nodes, "nurse@example.test"+nodeMeta, metaItem(infoOf(png(2))))
-		w.set(w.nodes, "nurse@example.test"+nodeData, dataItem(hashOf(2), png(2)))
+		w.set(w.nodes, "nurse@example.test"+nodeMeta, metaItem(infoOf(pic(2))))
+		w.set(w.nodes, "nurse@example.test"+nodeData, dataItem(hashOf(2), pic(2)))
 		c.photo("nurse@example.test", 2, nil)
 		c.want("PEP", "metadata:nurse data:nurse", "image:nurse2")
 
 		w.set(w.nodes, "tybalt@example.test"+nodeMeta, metaItem(""))
-		w.set(w.cards, "tybalt@example.test", photoCard(png(3)))
+		w.set(w.cards, "tybalt@example.test", photoCard(pic(3)))
 		c.photo("tybalt@example.test", 0, avatar.ErrNoAvatar)
 		c.want("switched off", "metadata:tybalt", "")
 
 		// Whoever has an avatar that is known already is not asked for the image.
-		w.set(w.nodes, "peter@example.test"+nodeMeta, metaItem(infoOf(png(2))))
+		w.set(w.nodes, "peter@example.test"+nodeMeta, metaItem(infoOf(pic(2))))
 		c.photo("peter@example.test", 2, nil)
 		c.want("known", "metadata:peter", "image:peter2")
 
@@ -81,7 +81,7 @@ func TestPhotoAge(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
 		store := avatar.MemoryStorage()
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.photo("romeo@example.test", 1, nil)
 		c.photo("nobody@example.test", 0, avatar.ErrNoAvatar)
@@ -104,7 +104,7 @@ func TestPhotoAge(t *testing.T) {
 		c.photo("nobody@example.test", 0, avatar.ErrNoAvatar)
 		c.want("an hour later", "metadata:nobody vcard:nobody", "")
 		c.s.Disconnect()
-		w.set(w.cards, "romeo@example.test", photoCard(png(2)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(2)))
 		c = later(24 * time.Hour)
 		c.photo("romeo@example.test", 2, nil)
 		c.want("a day later", "metadata:romeo vcard:romeo", "image:romeo2")
@@ -132,19 +132,18 @@ func TestChange(t *testing.T) {
 				t.Errorf("the roster has %q, want %q", got, want)
 			}
 		}
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))))
 		c.want("a hash", "vcard:romeo", "image:romeo1")
 		kept("#1")
 		c.hear(presence("romeo@example.test/orchard", photo(strings.ToUpper(hashOf(1)))), presence("romeo@example.test/garden", photo(" "+hashOf(1)+"\n")))
 		c.want("the same again", "", "")
 		c.hear(presence("romeo@example.test/orchard", ""), presence("romeo@example.test/orchard", update("")), "<presence type='unavailable' from='romeo@example.test/orchard'/>",
-			presence("romeo@example.test/orchard", photo("abc")), presence("romeo@example.test/orchard", photo(strings.Repeat("z", 40))),
 			"<presence type='error' from='romeo@example.test/orchard'>"+photo(hashOf(2))+"</presence>", "<presence type='subscribe' from='romeo@example.test'>"+photo(hashOf(2))+"</presence>")
 		c.want("nothing about an avatar", "", "")
 		kept("#1")
 		time.Sleep(time.Minute)
-		w.set(w.cards, "romeo@example.test", photoCard(png(2)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(2)))
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(2))))
 		c.want("another hash", "vcard:romeo", "image:romeo2")
 		c.hear(presence("romeo@example.test/orchard", photo("")))
@@ -156,13 +155,40 @@ func TestChange(t *testing.T) {
 		c.want("none", "", "")
 
 		// Published metadata goes before presence.
-		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(3), png(3)))
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(3), pic(3)))
 		time.Sleep(time.Minute)
-		c.hear(event("romeo@example.test", infoOf(png(3))))
+		c.hear(event("romeo@example.test", infoOf(pic(3))))
 		c.want("metadata", "data:romeo", "image:romeo3")
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, metaItem(infoOf(pic(3))))
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(2))))
-		c.want("presence after metadata", "", "")
-		c.hear(event("romeo@example.test", infoOf(png(3))))
+		c.want("presence after metadata", "metadata:romeo", "")
+		c.hear(presence("romeo@example.test/orchard", photo(hashOf(2))), presence("romeo@example.test/orchard", photo(hashOf(3))))
+		c.want("presence again", "", "")
+		c.hear(presence("romeo@example.test/orchard", photo("")))
+		c.want("none in presence", "metadata:romeo", "")
+		// The metadata may go without a word.
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, "")
+		c.hear(presence("romeo@example.test/orchard", photo(hashOf(2))))
+		c.want("no metadata", "metadata:romeo", "")
+		time.Sleep(time.Minute)
+		c.want("after the pause", "vcard:romeo", "image:romeo2")
+		c.hear(event("romeo@example.test", infoOf(pic(3))))
+		time.Sleep(time.Minute)
+		c.want("metadata again", "data:romeo", "image:romeo3")
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, metaItem(infoOf(pic(4))))
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(4), pic(4)))
+		c.hear(presence("romeo@example.test/orchard", photo(hashOf(4))))
+		c.want("presence before the event", "metadata:romeo data:romeo", "image:romeo4")
+		c.hear(event("romeo@example.test", infoOf(pic(4))))
+		c.want("and the event", "", "")
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, metaItem(""))
+		c.hear(presence("romeo@example.test/orchard", photo("9a1e-not-a-hash")))
+		c.want("empty metadata, and what Prosody makes of it", "metadata:romeo", "none:romeo")
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(3), pic(3)))
+		time.Sleep(time.Minute)
+		c.hear(event("romeo@example.test", infoOf(pic(3))))
+		c.want("and again", "data:romeo", "image:romeo3")
+		c.hear(event("romeo@example.test", infoOf(pic(3))))
 		c.want("the same metadata", "", "")
 		c.hear(event("romeo@example.test", ""))
 		c.want("switched off", "", "none:romeo")
@@ -175,12 +201,12 @@ func TestChange(t *testing.T) {
 		// The node, or the item, goes away.
 		time.Sleep(time.Minute)
 		retract := "<message from='romeo@example.test'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='urn:xmpp:avatar:metadata'><retract id='%s'/></items></event></message>"
-		c.hear(event("romeo@example.test", infoOf(png(3))), fmt.Sprintf(retract, hashOf(1)))
+		c.hear(event("romeo@example.test", infoOf(pic(3))), fmt.Sprintf(retract, hashOf(1)))
 		c.want("an item that nobody has", "data:romeo", "image:romeo3")
 		c.hear(fmt.Sprintf(retract, hashOf(3)))
 		c.want("the item", "", "none:romeo")
 		time.Sleep(time.Minute)
-		c.hear(event("romeo@example.test", infoOf(png(3))))
+		c.hear(event("romeo@example.test", infoOf(pic(3))))
 		c.want("once more", "data:romeo", "image:romeo3")
 		c.hear("<message from='romeo@example.test'><event xmlns='http://jabber.org/protocol/pubsub#event'><delete node='urn:xmpp:avatar:metadata'/></event></message>")
 		c.want("the node", "", "none:romeo")
@@ -197,14 +223,14 @@ func TestFetchPause(t *testing.T) {
 		w := newWorld(converting...)
 		c := login(t, w, avatar.Config{})
 		c.w.take()
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))))
 		c.want("the first", "vcard:romeo", "image:romeo1")
 		for n := range 9 {
 			time.Sleep(time.Second)
 			c.hear(presence("romeo@example.test/orchard", photo(hashOf(n+2))))
 		}
-		w.set(w.cards, "romeo@example.test", photoCard(png(10)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(10)))
 		c.want("nine within ten seconds", "", "")
 		time.Sleep(2 * time.Second)
 		c.want("the last of them", "vcard:romeo", "image:romeo10")
@@ -212,7 +238,7 @@ func TestFetchPause(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(11))))
 		c.want("a hash that the vCard does not have yet", "vcard:romeo", "failed:romeo11(avatar: the image is not the one that was announced)")
-		w.set(w.cards, "romeo@example.test", photoCard(png(11)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(11)))
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(11))))
 		c.want("at once", "", "")
 		time.Sleep(10 * time.Second)
@@ -238,8 +264,8 @@ func TestPolicy(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				w, store := newWorld(converting...), avatar.MemoryStorage()
 				tt.cfg.Storage, tt.cfg.Concurrency = store, 1
-				w.set(w.cards, "romeo@example.test", photoCard(png(1)))
-				w.set(w.cards, "mallory@example.test", photoCard(png(2)))
+				w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
+				w.set(w.cards, "mallory@example.test", photoCard(pic(2)))
 				c := login(t, w, tt.cfg, &roster{contacts: tt.contacts})
 				c.w.take()
 				c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))), presence("mallory@example.test/x", photo(hashOf(2))))
@@ -268,7 +294,7 @@ func TestPolicy(t *testing.T) {
 func TestStrangerBecomesContact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, r := newWorld(converting...), &roster{contacts: map[string]bool{}}
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{}, r)
 		c.w.take()
 		c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))))
@@ -294,8 +320,8 @@ func TestOccupants(t *testing.T) {
 	const muc = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x>"
 	bubble(t, func(t *testing.T) {
 		w, r, store := newWorld(converting...), new(roster), avatar.MemoryStorage()
-		w.set(w.cards, "room@muc.example.test/nurse", photoCard(png(1)))
-		w.set(w.cards, "room@muc.example.test", photoCard(png(5)))
+		w.set(w.cards, "room@muc.example.test/nurse", photoCard(pic(1)))
+		w.set(w.cards, "room@muc.example.test", photoCard(pic(5)))
 		c := login(t, w, avatar.Config{Storage: store}, r)
 		c.w.take()
 		nurse := presence("room@muc.example.test/nurse", muc+photo(hashOf(1)))
@@ -353,7 +379,7 @@ func TestOccupants(t *testing.T) {
 func TestFetchOccupants(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
-		w.set(w.cards, "room@muc.example.test/nurse", photoCard(png(1)))
+		w.set(w.cards, "room@muc.example.test/nurse", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{FetchOccupants: true}, &rooms{room: xmpp.MustParseJID("room@muc.example.test")})
 		c.w.take()
 		c.hear(presence("room@muc.example.test/nurse", photo(hashOf(1)))) // known to be an occupant by the module alone
@@ -385,7 +411,7 @@ func TestFlood(t *testing.T) {
 		w.mu.Lock()
 		w.top = 0
 		for n := range 1000 {
-			w.cards[fmt.Sprintf("contact%d@example.test", n)] = photoCard(png(n % 100))
+			w.cards[fmt.Sprintf("contact%d@example.test", n)] = photoCard(pic(n % 100))
 		}
 		w.mu.Unlock()
 		for n := range 1000 {
@@ -415,14 +441,14 @@ func TestFlights(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
 		w.slow = time.Second
-		w.set(w.cards, "mallory@example.test", photoCard(png(6)))
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "mallory@example.test", photoCard(pic(6)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{})
 		c.w.take()
 		c.hear(presence("mallory@example.test/x", photo(hashOf(1))), presence("romeo@example.test/x", photo(hashOf(1))))
 		c.want("both", "vcard:mallory vcard:romeo", "failed:mallory1(avatar: the image is not the one that was announced) image:romeo1")
 		// Several callers wait for one answer, and one of them does not wait for long.
-		w.set(w.cards, "nurse@example.test", photoCard(png(2)))
+		w.set(w.cards, "nurse@example.test", photoCard(pic(2)))
 		c.srv.SendRaw(c.s.MyJID(), []byte(presence("nurse@example.test/x", photo(hashOf(2)))))
 		time.Sleep(w.slow / 2)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -441,13 +467,13 @@ func TestFallback(t *testing.T) {
 		w := newWorld(converting...)
 		c := login(t, w, avatar.Config{})
 		c.w.take()
-		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(1), png(1)))
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(1), pic(1)))
 		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
 		c.want("no vCard", "vcard:romeo data:romeo", "image:romeo1")
-		w.set(w.cards, "nurse@example.test", photoCard(png(2)))
-		c.hear(event("nurse@example.test", infoOf(png(2))))
+		w.set(w.cards, "nurse@example.test", photoCard(pic(2)))
+		c.hear(event("nurse@example.test", infoOf(pic(2))))
 		c.want("no data", "data:nurse vcard:nurse", "image:nurse2")
-		c.hear(event("tybalt@example.test", infoOf(png(3))))
+		c.hear(event("tybalt@example.test", infoOf(pic(3))))
 		c.want("nothing", "data:tybalt vcard:tybalt", "failed:tybalt3(avatar: no avatar: stanza error: item-not-found (cancel))")
 	})
 }
@@ -463,7 +489,7 @@ func TestURL(t *testing.T) {
 		c.want("without leave", "", "failed:romeo1(avatar: the image is at a web address only)")
 		c.s.Disconnect()
 		var got []string
-		answer, fail := png(1), error(nil)
+		answer, fail := pic(1), error(nil)
 		c = login(t, newWorld(converting...), avatar.Config{FetchURL: func(_ context.Context, url string, limit int) ([]byte, error) {
 			got = append(got, fmt.Sprint(url, " ", limit))
 			return answer, fail
@@ -471,15 +497,15 @@ func TestURL(t *testing.T) {
 		c.w.take()
 		c.hear(event("romeo@example.test", remote))
 		c.want("with leave", "", "image:romeo1")
-		answer = png(2)
+		answer = pic(2)
 		c.hear(event("nurse@example.test", strings.ReplaceAll(remote, hashOf(1), hashOf(3))))
 		c.want("another image", "", "failed:nurse3(avatar: the image is not the one that was announced)")
 		fail = errors.New("404")
 		c.hear(event("tybalt@example.test", strings.ReplaceAll(remote, hashOf(1), hashOf(4))))
 		c.want("none", "", "failed:tybalt4(404)")
 		// One that is at the node is preferred.
-		c.w.set(c.w.nodes, "peter@example.test"+nodeData, dataItem(hashOf(5), png(5)))
-		c.hear(event("peter@example.test", remote+infoOf(png(5))))
+		c.w.set(c.w.nodes, "peter@example.test"+nodeData, dataItem(hashOf(5), pic(5)))
+		c.hear(event("peter@example.test", remote+infoOf(pic(5))))
 		c.want("both", "data:peter", "image:peter5")
 		if want := "https://example.test/1.png 1000"; len(got) != 3 || got[0] != want {
 			t.Error(got)
@@ -492,7 +518,7 @@ func TestSessions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, store := newWorld(converting...), avatar.MemoryStorage()
 		w.slow = time.Second
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.w.take()
 		c.srv.SendRaw(c.s.MyJID(), []byte(presence("romeo@example.test/x", photo(hashOf(1)))))
@@ -527,7 +553,7 @@ func TestSessions(t *testing.T) {
 func TestInCallback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Fetch: avatar.FetchNobody})
 		got := make(chan error, 1)
 		c.a.AddDelegate(avatar.Delegate{Change: changeFunc(func(ctx context.Context, a *avatar.Avatar, ch avatar.Change) {
@@ -538,7 +564,7 @@ func TestInCallback(t *testing.T) {
 		c.s.AddInterceptor(xmpp.Interceptor{WillReceivePresence: func(ctx context.Context, _ *xmpp.Stream, p *stanza.Presence) *stanza.Presence {
 			_, err := c.a.Photo(ctx, p.From())
 			select {
-			case inline <- errors.Join(err, c.a.Set(ctx, png(1))):
+			case inline <- errors.Join(err, c.a.Set(ctx, pic(1))):
 			default:
 			}
 			return p
@@ -571,7 +597,7 @@ func TestModule(t *testing.T) {
 	if h, known := a.Hash(xmpp.JID{}); h != "" || known {
 		t.Error(h, known)
 	}
-	if err := a.Set(t.Context(), png(1)); !errors.Is(err, xmpp.ErrInvalidState) {
+	if err := a.Set(t.Context(), pic(1)); !errors.Is(err, xmpp.ErrInvalidState) {
 		t.Error(err)
 	}
 	for name, d := range map[string]avatar.Delegate{"nothing": {}, "nil pointer": {Change: (*heard)(nil)}} {

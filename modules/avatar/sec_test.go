@@ -19,14 +19,14 @@ var hostile = []struct {
 	hash string // what was announced
 	err  error
 }{
-	{"another image", png(2), hashOf(1), avatar.ErrHash},
+	{"another image", pic(2), hashOf(1), avatar.ErrHash},
 	{"nothing", []byte{}, hashOf(1), nil}, // any error
 	{"SVG", []byte("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"), "", avatar.ErrType},
 	{"SVG with a declaration", []byte("<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>"), "", avatar.ErrType},
 	{"HTML", []byte("<!DOCTYPE html><img src=x onerror=alert(1)>"), "", avatar.ErrType},
 	{"TIFF", []byte("II*\x00aaaaaaaaaaaa"), "", avatar.ErrType},
-	{"a byte too many", append(png(1), make([]byte, 256<<10)...), "", avatar.ErrTooBig},
-	{"1 MiB", append(png(1), make([]byte, 1<<20)...), "", avatar.ErrTooBig},
+	{"a byte too many", append(pic(1), make([]byte, 256<<10)...), "", avatar.ErrTooBig},
+	{"1 MiB", append(pic(1), make([]byte, 1<<20)...), "", avatar.ErrTooBig},
 }
 
 // TestSec_FILE08: the avatars of others.
@@ -93,11 +93,11 @@ func TestSec_FILE08_Announced(t *testing.T) {
 		} {
 			c.hear(event("tybalt@example.test", infos))
 		}
-		c.hear(strings.Replace(event("tybalt@example.test", infoOf(png(1))), "<metadata xmlns='urn:xmpp:avatar:metadata'>", "<metadata xmlns='urn:xmpp:avatar:metadata:2'>", 1))
+		c.hear(strings.Replace(event("tybalt@example.test", infoOf(pic(1))), "<metadata xmlns='urn:xmpp:avatar:metadata'>", "<metadata xmlns='urn:xmpp:avatar:metadata:2'>", 1))
 		c.want("nonsense", "", "")
 		// The smaller one of two is taken, and of many no more than some are looked at.
-		c.w.set(c.w.nodes, "peter@example.test"+nodeData, dataItem(hashOf(5), png(5)))
-		c.hear(event("peter@example.test", strings.Replace(infoOf(png(4)), "bytes='", "bytes='99999999", 1)+infoOf(png(5))))
+		c.w.set(c.w.nodes, "peter@example.test"+nodeData, dataItem(hashOf(5), pic(5)))
+		c.hear(event("peter@example.test", strings.Replace(infoOf(pic(4)), "bytes='", "bytes='99999999", 1)+infoOf(pic(5))))
 		c.want("two", "data:peter", "image:peter5")
 	})
 }
@@ -107,7 +107,7 @@ func TestSec_FILE08_Base64(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld(converting...)
 		big := make([]byte, 5<<20)
-		copy(big, png(1))
+		copy(big, pic(1))
 		w.set(w.nodes, "mallory@example.test"+nodeData, dataItem(avatar.Hash(big), big))
 		c := login(t, w, avatar.Config{})
 		c.w.take()
@@ -115,16 +115,16 @@ func TestSec_FILE08_Base64(t *testing.T) {
 		c.want("5 MiB", "data:mallory", fmt.Sprintf("failed:mallory%s(%v)", short(avatar.Hash(big)), avatar.ErrTooBig))
 		// Line breaks are no reason to refuse it.
 		lines := ""
-		for i, r := range b64(png(2)) {
+		for i, r := range b64(pic(2)) {
 			if lines += string(r); i%20 == 19 {
 				lines += "\r\n "
 			}
 		}
 		w.set(w.nodes, "nurse@example.test"+nodeData, item(hashOf(2), "data", nodeData, lines))
-		c.hear(event("nurse@example.test", infoOf(png(2))))
+		c.hear(event("nurse@example.test", infoOf(pic(2))))
 		c.want("lines", "data:nurse", "image:nurse2")
 		w.set(w.nodes, "tybalt@example.test"+nodeData, item(hashOf(3), "data", nodeData, "!!!!"))
-		c.hear(event("tybalt@example.test", infoOf(png(3))))
+		c.hear(event("tybalt@example.test", infoOf(pic(3))))
 		if got := c.heard.take(); !strings.HasPrefix(got, "failed:tybalt3("+avatar.ErrType.Error()) {
 			t.Error("no base64:", got)
 		}
@@ -158,10 +158,10 @@ func TestSec_ORG09(t *testing.T) {
 		c := login(t, w, avatar.Config{})
 		c.w.take()
 		for of := range map[string]bool{"": true, "romeo@example.test": true, "mallory@example.test": true} {
-			w.set(w.cards, of, photoCard(png(1)))
-			w.set(w.nodes, of+nodeData, dataItem(hashOf(1), png(1)))
+			w.set(w.cards, of, photoCard(pic(1)))
+			w.set(w.nodes, of+nodeData, dataItem(hashOf(1), pic(1)))
 		}
-		infos := infoOf(png(1))
+		infos := infoOf(pic(1))
 		for name, xml := range map[string]string{
 			"an event of a client":                   event("romeo@example.test/orchard", infos),
 			"an event of another client of ours":     event("juliet@example.test/other", infos),
@@ -189,7 +189,7 @@ func TestSec_ORG09(t *testing.T) {
 func TestSec_FILE08_Storage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, store := newWorld(converting...), avatar.MemoryStorage()
-		w.set(w.cards, "romeo@example.test", photoCard(png(1)))
+		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		account, romeo := xmpp.MustParseJID("juliet@example.test"), xmpp.MustParseJID("romeo@example.test")
 		bad := &avatar.Image{Hash: hashOf(1), Type: "image/png", Data: []byte("<svg/>")}
 		if err := store.Save(t.Context(), account, avatar.Record{Of: romeo, Hash: hashOf(1), Source: avatar.SourceVCard, Fetched: true, Updated: time.Now()}, bad); err != nil {
