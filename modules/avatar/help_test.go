@@ -99,7 +99,7 @@ type world struct {
 	cards    map[string]string // vCards by address; "" is the own one
 	nodes    map[string]string // items by address and node
 	said     []string          // what was asked, and presence
-	refuse   string            // what is refused, by the beginning of what is said
+	refuse   string            // what is refused, by a part of what is said
 	slow     time.Duration     // how long an answer takes
 	now, top int               // requests under way, and at most
 }
@@ -242,7 +242,7 @@ func (w *world) answer(to, typ string, p *etree.Element) (result string, ok bool
 // say notes what is asked, and refuses it if it is to be refused. The lock is held.
 func (w *world) say(what string) (refusal string) {
 	w.said = append(w.said, what)
-	if w.refuse != "" && strings.HasPrefix(what, w.refuse) {
+	if w.refuse != "" && strings.Contains(what, w.refuse) {
 		return "!not-allowed"
 	}
 	return ""

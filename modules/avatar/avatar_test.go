@@ -111,6 +111,15 @@ func TestPhotoAge(t *testing.T) {
 		c.s.Disconnect()
 		time.Sleep(48 * time.Hour)
 		c.photo("romeo@example.test", 2, nil) // heard of in this session, which is not over for the module
+		// What is old is shown where nobody can be asked, and is asked for again after a while only.
+		w.refuse = "romeo"
+		c = later(48 * time.Hour)
+		for _, asked := range []string{"metadata:romeo vcard:romeo", "", "metadata:romeo vcard:romeo"} {
+			c.photo("romeo@example.test", 2, nil)
+			c.want("refused", asked, "")
+			time.Sleep(9 * time.Minute)
+		}
+		c.s.Disconnect()
 		for _, of := range []string{"nobody@example.test", "unknown@example.test"} {
 			var lost *xmpp.DisconnectedError
 			if _, err := c.a.Photo(t.Context(), xmpp.MustParseJID(of)); !errors.As(err, &lost) {
