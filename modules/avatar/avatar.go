@@ -10,7 +10,11 @@
 // An avatar is named by its hash. Images are checked against it, bounded in size before they are decoded from base64, and never looked into:
 // see [Image]. They are kept by their hash, so that each is fetched once.
 //
-// The modules vcard and pubsub do the asking; they are made active when they are needed, if they are not.
+// The modules vcard and pubsub do the asking. They are made active when they are needed, if they are not: to configure them, or to announce
+// from the beginning that they are there, activate them before logging in. For metadata to come from contacts' servers, modules/disco and modules/caps must
+// be active, too; hashes in presence come without.
+//
+// The element of XEP-0153 in the own presence is the module's business: what others put there is replaced.
 package avatar
 
 import (

@@ -132,7 +132,7 @@ func TestPhotoAge(t *testing.T) {
 // TestChange is what is heard of contacts (VC-10), and what follows.
 func TestChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, r := newWorld(converting...), new(roster)
+		w, r := newWorld(converting...), new(keeper)
 		c := login(t, w, avatar.Config{}, r)
 		c.want("login", "presence(?) metadata:", "")
 		kept := func(want string) {
@@ -275,7 +275,7 @@ func TestPolicy(t *testing.T) {
 				tt.cfg.Storage, tt.cfg.Concurrency = store, 1
 				w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 				w.set(w.cards, "mallory@example.test", photoCard(pic(2)))
-				c := login(t, w, tt.cfg, &roster{contacts: tt.contacts})
+				c := login(t, w, tt.cfg, &keeper{contacts: tt.contacts})
 				c.w.take()
 				c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))), presence("mallory@example.test/x", photo(hashOf(2))))
 				c.want("both", tt.asked, tt.told)
@@ -302,7 +302,7 @@ func TestPolicy(t *testing.T) {
 // TestStrangerBecomesContact: what was noted of a stranger is fetched and stored when they are none any more.
 func TestStrangerBecomesContact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, r := newWorld(converting...), &roster{contacts: map[string]bool{}}
+		w, r := newWorld(converting...), &keeper{contacts: map[string]bool{}}
 		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{}, r)
 		c.w.take()
@@ -328,7 +328,7 @@ func TestStrangerBecomesContact(t *testing.T) {
 func TestOccupants(t *testing.T) {
 	const muc = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x>"
 	bubble(t, func(t *testing.T) {
-		w, r, store := newWorld(converting...), new(roster), avatar.MemoryStorage()
+		w, r, store := newWorld(converting...), new(keeper), avatar.MemoryStorage()
 		w.set(w.cards, "room@muc.example.test/nurse", photoCard(pic(1)))
 		w.set(w.cards, "room@muc.example.test", photoCard(pic(5)))
 		c := login(t, w, avatar.Config{Storage: store}, r)

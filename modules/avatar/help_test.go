@@ -342,22 +342,22 @@ type client struct {
 	heard *heard
 }
 
-// others are modules that tell about contacts.
-type roster struct {
+// keeper stands for modules/roster.
+type keeper struct {
 	xmpp.ModuleBase
 	mu       sync.Mutex
 	contacts map[string]bool // nil: nothing is known yet
 	kept     map[string]string
 }
 
-func (r *roster) Name() string { return "roster" }
-func (r *roster) Activate(s *xmpp.Stream) error {
+func (r *keeper) Name() string { return "roster" }
+func (r *keeper) Activate(s *xmpp.Stream) error {
 	return r.Attach(s, r, nil)
 }
-func (r *roster) SharesPresence(with xmpp.JID) (yes, known bool) {
+func (r *keeper) SharesPresence(with xmpp.JID) (yes, known bool) {
 	return r.contacts[with.Local()], r.contacts != nil
 }
-func (r *roster) KeepAvatar(of xmpp.JID, hash string) {
+func (r *keeper) KeepAvatar(of xmpp.JID, hash string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.kept == nil {
@@ -366,7 +366,7 @@ func (r *roster) KeepAvatar(of xmpp.JID, hash string) {
 	r.kept[of.String()] = hash
 }
 
-func (r *roster) hash(of string) string {
+func (r *keeper) hash(of string) string {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
