@@ -140,11 +140,10 @@ type Blocking struct {
 	account xmpp.JID // whose list it is, bare
 	state   State
 	items   map[xmpp.JID]struct{}
-	sorted  []xmpp.JID          // the same, made when it is asked for; nil after a change
-	open    map[string]*request // by id
-	on      bool                // while the module is active
-	fetch   *fetch              // nil unless the list is being fetched by itself
-	session int                 // counts them, resumptions too
+	sorted  []xmpp.JID // the same, made when it is asked for; nil after a change
+	on      bool       // while the module is active
+	fetch   *fetch     // nil unless the list is being fetched by itself
+	session int        // counts them, resumptions too
 }
 
 // New makes a module that is not active yet.
@@ -152,7 +151,7 @@ func New(cfg Config) *Blocking {
 	if cfg.MaxItems <= 0 {
 		cfg.MaxItems = 200_000
 	}
-	return &Blocking{cfg: cfg, items: make(map[xmpp.JID]struct{}), open: make(map[string]*request)}
+	return &Blocking{cfg: cfg, items: make(map[xmpp.JID]struct{})}
 }
 
 // Name is "blocking".

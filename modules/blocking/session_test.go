@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -238,6 +239,30 @@ func TestPushAndAnswer(t *testing.T) {
 			t.Fatalf("after a block here and an unblock elsewhere: %s", all(b))
 		}
 	}
+}
+
+// TestDeactivateMeanwhile: an answer that comes after the module has gone changes nothing.
+func TestDeactivateMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for answer, want := range map[string]string{
+			"<iq type='result' id='{id}'/>": "",
+			"<iq type='error' id='{id}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>": "unsupported",
+		} {
+			b, _, peer, e := pair(t, manual)
+			done := make(chan error, 1)
+			go func() { done <- b.Block(t.Context(), jids("tybalt@capulet.lit")...) }()
+			id := stanza.AttrOr(peer.Next(), "id", "")
+			b.Deactivate()
+			peer.Inject(strings.ReplaceAll(answer, "{id}", id))
+			if err := <-done; kind(err) != want {
+				t.Errorf("%q: %v", want, err)
+			}
+			synctest.Wait()
+			if all(b) != "" || b.State() != blocking.StateUnknown || strings.HasPrefix(e.take(), "blocked") {
+				t.Errorf("%q: %s, %v", want, all(b), b.State())
+			}
+		}
+	})
 }
 
 // TestInterceptor: a request that an interceptor has sent under another id is taken over all the same.

@@ -133,10 +133,9 @@ type Privacy struct {
 	count   int // items in all lists
 	active  string
 	byDef   string
-	open    map[string]*request // by id
-	on      bool                // while the module is active
-	job     *job                // nil unless something is being fetched by itself
-	session int                 // counts them, resumptions too
+	on      bool // while the module is active
+	job     *job // nil unless something is being fetched by itself
+	session int  // counts them, resumptions too
 }
 
 // New makes a module that is not active yet.
@@ -144,7 +143,7 @@ func New(cfg Config) *Privacy {
 	if cfg.MaxItems <= 0 {
 		cfg.MaxItems = 200_000
 	}
-	return &Privacy{cfg: cfg, lists: make(map[string]list), open: make(map[string]*request)}
+	return &Privacy{cfg: cfg, lists: make(map[string]list)}
 }
 
 // Name is "privacy".
