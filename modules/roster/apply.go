@@ -205,8 +205,8 @@ func (r *Roster) replaceLocked(s *xmpp.Stream, query *etree.Element) []ContactCh
 
 // noteLocked hands the differences to the journal, and counts them.
 func (r *Roster) noteLocked(before, next map[xmpp.JID]*item) (n int) {
-	if len(before) == 0 {
-		r.journal.whole = true
+	if len(before) == 0 && len(next) > 0 {
+		r.journal.replace()
 	}
 	for jid, it := range next {
 		if before[jid] != it {

@@ -269,6 +269,7 @@ func (r *Roster) end(ctx context.Context, s *xmpp.Stream) {
 	r.clearResourcesLocked(s)
 	if r.cfg.Clear == ClearAll && len(r.items)+len(r.version) > 0 {
 		r.items, r.groups, r.version = map[xmpp.JID]*item{}, groups{}, ""
+		clear(r.requests)
 		r.journal.wipe()
 		r.writeLocked()
 		r.changedLocked(s)
