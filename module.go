@@ -61,6 +61,15 @@ type SubscriptionFinder interface {
 	SharesPresence(with JID) (yes, known bool)
 }
 
+// BlockFinder is a [Module] that knows who is blocked: modules/blocking.
+// What goes to those who are blocked the server refuses; a module sends them nothing of its own accord, and adds nothing to what the application sends.
+type BlockFinder interface {
+	// IsBlocked reports whether the account has blocked an address, by itself, its bare address or its domain.
+	// known is false as long as the list was not fetched in this session: yes is then what was known last.
+	// It is false for the zero JID. It does not wait and asks nobody.
+	IsBlocked(jid JID) (yes, known bool)
+}
+
 // AvatarKeeper is a [Module] that notes the avatars of contacts: modules/roster.
 type AvatarKeeper interface {
 	// KeepAvatar notes the hash of a contact's avatar, lower-case hexadecimal SHA-1; empty if there is none any more.

@@ -53,6 +53,7 @@ func (b *Blocking) retrieve(ctx context.Context, s *xmpp.Stream) error {
 // [xmpp.ErrInvalidParameter] without addresses, or with a zero one: then nothing is sent, and no delegate is told.
 //
 // A contact that is blocked sees the account go offline. The server need not say the same of the contact: take it for offline.
+// Somebody without a subscription, to whom presence was sent directly, need not hear of it: send unavailable presence before; afterwards the server refuses it.
 func (b *Blocking) Block(ctx context.Context, jids ...xmpp.JID) error {
 	el := stanza.New("block", NS)
 	for _, j := range jids {

@@ -145,6 +145,9 @@ func TestFetchFails(t *testing.T) {
 		if b.State() != blocking.StateUnknown || all(b) != "tybalt@capulet.lit" {
 			t.Error("on its way:", b.State(), all(b))
 		}
+		if yes, known := b.IsBlocked(jids("tybalt@capulet.lit/sword")[0]); !yes || known {
+			t.Error("on its way: blocked", yes, "known", known)
+		}
 		time.Sleep(time.Minute)
 		e.want(t, "no answer", "no list(timeout)")
 		again()
