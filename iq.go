@@ -101,6 +101,8 @@ func (s *Stream) IsValidResponse(from, to JID) bool { return answers(from, to, s
 // with the loss of the connection ([*DisconnectedError]), or with Close ([ErrClosed]).
 // It may be called from any callback; from an interceptor it returns [ErrInInterceptor].
 // Whoever does not want to wait starts a goroutine.
+//
+// A module whose state the answer changes uses [Stream.SendIQThen]; one whose request has to be ahead of what is sent later, [Stream.StartIQ].
 func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) {
 	return s.sendIQ(ctx, iq, nil)
 }
@@ -119,81 +121,69 @@ func (s *Stream) SendIQThen(ctx context.Context, iq *stanza.IQ, receive func(ctx
 	return err
 }
 
+// sendIQ is both steps of a request, with one deadline.
 func (s *Stream) sendIQ(ctx context.Context, iq *stanza.IQ, receive answerReceiver) (*stanza.IQ, error) {
 	if callOf(ctx).inline {
 		return nil, ErrInInterceptor
 	}
-	if !iq.RequiresResponse() {
-		return nil, fmt.Errorf("%w: SendIQ takes an IQ of type get or set", ErrInvalidParameter)
-	}
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if _, has := ctx.Deadline(); !has {
-		c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
-		defer cancel()
-		ctx = c
-	}
-	id, req, err := s.startIQ(ctx, iq, receive)
+	ctx, cancel := s.withIQTimeout(ctx)
+	defer cancel()
+	wait, err := s.StartIQ(ctx, iq, receive)
 	if err != nil {
 		return nil, err
 	}
-	return s.awaitIQ(ctx, id, req)
+	return wait(ctx)
 }
 
-// StartIQ is [Stream.SendIQ] in two steps, for a module whose request has to be ahead of what is sent later:
+func (s *Stream) withIQTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
+}
+
+// StartIQ is [Stream.SendIQThen] in two steps, for a module whose request has to be ahead of what is sent later:
 // the roster is asked for before presence is sent (RFC 6121 section 2.2). It queues the request and returns, and does not wait
-// for the answer, so a module may call it in ReceiveSession. It returns the errors of [Stream.Send].
+// for the answer, so a module may call it in ReceiveSession. It returns the errors of [Stream.Send]: then nothing is sent.
+// receive is that of SendIQThen, and may be called before StartIQ returns; nil if nothing is to be taken over.
 //
-// wait returns what SendIQ does. It must be called, once, on a goroutine that may wait; until it has returned,
+// wait returns the answer, or the error of SendIQThen. It must be called, once, on a goroutine that may wait; until it has returned,
 // the reader goes on although a delegate's queue is full. Without a deadline in its ctx it ends after Config.IQTimeout.
-func (s *Stream) StartIQ(ctx context.Context, iq *stanza.IQ) (wait func(context.Context) (*stanza.IQ, error), err error) {
+func (s *Stream) StartIQ(ctx context.Context, iq *stanza.IQ, receive func(ctx context.Context, answer *stanza.IQ) error) (wait func(context.Context) (*stanza.IQ, error), err error) {
 	if !iq.RequiresResponse() {
-		return nil, fmt.Errorf("%w: StartIQ takes an IQ of type get or set", ErrInvalidParameter)
+		return nil, fmt.Errorf("%w: a request is an IQ of type get or set", ErrInvalidParameter)
 	}
-	id, req, err := s.startIQ(ctx, iq, nil)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) (*stanza.IQ, error) {
-		if _, has := ctx.Deadline(); !has {
-			c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
-			defer cancel()
-			ctx = c
-		}
-		return s.awaitIQ(ctx, id, req)
-	}, nil
-}
-
-// startIQ queues a request. Without an error, awaitIQ must follow: the reader takes it for waiting from here on.
-func (s *Stream) startIQ(ctx context.Context, iq *stanza.IQ, receive answerReceiver) (id string, req *pendingIQ, err error) {
-	done := s.waiting()
+	done := s.waiting() // from here on, for the reader
 	defer func() {
-		if req == nil {
+		if wait == nil { // also where an interceptor panics
 			done()
 		}
 	}()
-	if iq.ID() == "" {
-		iq = iq.Copy()
-		iq.SetID(s.cfg.NewID())
-	}
 	o, err := s.prepare(ctx, iq)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	final, ok := o.st.(*stanza.IQ) // interceptors may have replaced it
 	if !ok || !final.RequiresResponse() {
-		return "", nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
+		return nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
 	}
-	p := &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{}), done: done, receive: receive}
-	if err := s.pending.add(final.ID(), p); err != nil {
-		return "", nil, err
+	id := final.ID()
+	req := &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{}), done: done, receive: receive}
+	if err := s.pending.add(id, req); err != nil {
+		return nil, err
 	}
 	if err := s.transmit(ctx, o); err != nil {
-		s.pending.remove(final.ID(), p)
-		return "", nil, err
+		s.pending.remove(id, req)
+		return nil, err
 	}
-	return final.ID(), p, nil
+	return func(ctx context.Context) (*stanza.IQ, error) {
+		ctx, cancel := s.withIQTimeout(ctx)
+		defer cancel()
+		return s.awaitIQ(ctx, id, req)
+	}, nil
 }
 
 // awaitIQ does not return while the reader is completing the request.

@@ -204,3 +204,48 @@ func TestRel_SendIQThenPanics(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStartIQReceive: receive takes the answer of a request over that was started, whether anybody waits for it already or not, and also where the id is another.
+func TestStartIQReceive(t *testing.T) {
+	checkGoroutines(t)
+	srv := newServer(t, testserver.Options{})
+	l := new(thenModule)
+	s, p := peer(t, srv, configFor(srv, "alice"))
+	if err := l.Activate(s); err != nil {
+		t.Fatal(err)
+	}
+	s.AddInterceptor(xmpp.Interceptor{WillSendIQ: func(_ context.Context, _ *xmpp.Stream, iq *stanza.IQ) *stanza.IQ {
+		if iq.IsGet() {
+			iq = iq.Copy()
+			iq.SetID("another")
+		}
+		return iq
+	}})
+	for name, tt := range map[string]struct {
+		answer string
+		fails  error // of receive
+		want   error
+	}{
+		"a result":            {"<iq type='result' id='another'/>", nil, nil},
+		"a result, refused":   {"<iq type='result' id='another'/>", errByTest, errByTest},
+		"an error":            {strings.ReplaceAll(forbidden, "{id}", "another"), nil, stanza.Forbidden},
+		"an error, explained": {strings.ReplaceAll(forbidden, "{id}", "another"), errByTest, errByTest},
+	} {
+		wait, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x"), func(_ context.Context, answer *stanza.IQ) error {
+			l.note("receive %s", answer.Type())
+			return tt.fails
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, p, "<iq type='get' id='another'>*</iq>")
+		inject(t, p, "%s", tt.answer+"<iq type='get' id='end'><q xmlns='urn:none'/></iq>")
+		expect(t, p, "<iq type='error' id='end'>*</iq>")
+		if got := l.take(); !strings.HasPrefix(got, "iq another, receive ") || !strings.HasSuffix(got, ", iq end") {
+			t.Errorf("%s: %s", name, got)
+		}
+		if _, err := wait(t.Context()); !errors.Is(err, tt.want) || tt.want == nil && err != nil {
+			t.Errorf("%s: wait returned %v, want %v", name, err, tt.want)
+		}
+	}
+}

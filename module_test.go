@@ -323,7 +323,7 @@ type asker struct {
 func (*asker) Name() string                    { return "asker" }
 func (a *asker) Activate(s *xmpp.Stream) error { return a.Attach(s, a, nil) }
 func (a *asker) ReceiveSession(ctx context.Context, _ xmpp.SessionKind) {
-	wait, err := a.Stream().StartIQ(ctx, inquiry(xmpp.JID{}, "first"))
+	wait, err := a.Stream().StartIQ(ctx, inquiry(xmpp.JID{}, "first"), nil)
 	if err != nil {
 		a.answers <- err
 		return
@@ -370,10 +370,10 @@ func TestStartIQ(t *testing.T) {
 		}
 	}
 	s := newStream(t, configFor(srv, "alice"))
-	if _, err := s.StartIQ(t.Context(), stanza.NewIQ(stanza.Result, xmpp.JID{}, nil)); !errors.Is(err, xmpp.ErrInvalidParameter) {
+	if _, err := s.StartIQ(t.Context(), stanza.NewIQ(stanza.Result, xmpp.JID{}, nil), nil); !errors.Is(err, xmpp.ErrInvalidParameter) {
 		t.Errorf("StartIQ of a result returned %v", err)
 	}
-	if _, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x")); !errors.As(err, new(*xmpp.DisconnectedError)) {
+	if _, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x"), nil); !errors.As(err, new(*xmpp.DisconnectedError)) {
 		t.Errorf("StartIQ without a connection returned %v", err)
 	}
 }
