@@ -128,13 +128,14 @@ func (c *Caps) willSendPresence(_ context.Context, s *xmpp.Stream, p *stanza.Pre
 	return p
 }
 
-// blocked reports whether a module knows that an address is blocked: modules/blocking. The server refuses what is sent there, anyway.
+// blocked reports whether a module knows that an address is blocked. The server refuses what is sent there, anyway.
 func blocked(s *xmpp.Stream, jid xmpp.JID) bool {
-	b, ok := xmpp.ModuleOf[interface {
-		Contains(jid xmpp.JID) bool
-		Block(ctx context.Context, jids ...xmpp.JID) error
-	}](s)
-	return ok && !jid.IsZero() && b.Contains(jid)
+	b, ok := xmpp.ModuleOf[xmpp.BlockFinder](s)
+	if !ok {
+		return false
+	}
+	yes, _ := b.IsBlocked(jid)
+	return yes
 }
 
 // changed makes presence be sent again soon, if what is announced is not what was.

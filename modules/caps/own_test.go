@@ -277,10 +277,9 @@ type blocker struct {
 	jid xmpp.JID
 }
 
-func (*blocker) Name() string                             { return "blocker" }
-func (b *blocker) Activate(s *xmpp.Stream) error          { return b.Attach(s, b, nil) }
-func (b *blocker) Contains(j xmpp.JID) bool               { return j.Bare() == b.jid }
-func (*blocker) Block(context.Context, ...xmpp.JID) error { return nil }
+func (*blocker) Name() string                                 { return "blocker" }
+func (b *blocker) Activate(s *xmpp.Stream) error              { return b.Attach(s, b, nil) }
+func (b *blocker) IsBlocked(j xmpp.JID) (blocked, known bool) { return j.Bare() == b.jid, true }
 
 // roster stands for modules/roster.
 type roster struct {
