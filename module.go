@@ -78,7 +78,7 @@ type AvatarKeeper interface {
 }
 
 // PresenceClaimer is a [Module] to which the presence of some addresses belongs, such as that of the rooms it has joined.
-// modules/roster leaves such presence alone.
+// Other modules leave such presence alone: see [Stream.IsPresenceClaimed].
 type PresenceClaimer interface {
 	// ClaimsPresence reports whether presence from that address belongs to the module. It does not wait and asks nobody.
 	ClaimsPresence(from JID) bool
@@ -188,6 +188,16 @@ func ModuleOf[T any](s *Stream) (m T, ok bool) {
 		}
 	}
 	return m, false
+}
+
+// IsPresenceClaimed reports whether presence from an address belongs to an active module that is a [PresenceClaimer].
+func (s *Stream) IsPresenceClaimed(from JID) bool {
+	for _, m := range s.modules.all() {
+		if c, ok := m.(PresenceClaimer); ok && c.ClaimsPresence(from) {
+			return true
+		}
+	}
+	return false
 }
 
 // AutoDelegate calls attach for every module of type T that is active now or becomes so later, each with its own

@@ -377,3 +377,37 @@ func TestStartIQ(t *testing.T) {
 		t.Errorf("StartIQ without a connection returned %v", err)
 	}
 }
+
+// claimer is a module with a room.
+type claimer struct {
+	xmpp.ModuleBase
+	room string
+}
+
+func (c *claimer) Name() string                      { return "claimer" }
+func (c *claimer) Activate(s *xmpp.Stream) error     { return c.Attach(s, c, nil) }
+func (c *claimer) ClaimsPresence(from xmpp.JID) bool { return from.Local() == c.room }
+
+// TestIsPresenceClaimed: any active module may claim presence, not only the first.
+func TestIsPresenceClaimed(t *testing.T) {
+	s := newStream(t, xmpp.Config{JID: xmpp.MustParseJID("alice@example.test")})
+	a, b := &claimer{room: "a"}, &claimer{room: "b"}
+	if err := errors.Join(a.Activate(s), b.Activate(s)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(want string) {
+		t.Helper()
+		got := ""
+		for _, room := range []string{"a", "b", "c"} {
+			if s.IsPresenceClaimed(xmpp.MustParseJID(room + "@rooms.example.test/x")) {
+				got += room
+			}
+		}
+		if got != want {
+			t.Errorf("claimed: %q, want %q", got, want)
+		}
+	}
+	check("ab")
+	a.Deactivate()
+	check("b")
+}

@@ -14,8 +14,6 @@ package blocking
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"sync"
 
 	"github.com/go-xmppframework/xmpp"
@@ -111,25 +109,6 @@ type FailureDelegate interface {
 	BlockingDidNotUnblockAll(ctx context.Context, b *Blocking, err error)
 }
 
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("blocking: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("blocking: AddDelegate: no family is set")
-	}
-}
-
 // Blocking is the module. Make it with [New].
 type Blocking struct {
 	xmpp.ModuleBase
@@ -158,9 +137,7 @@ func New(cfg Config) *Blocking {
 func (b *Blocking) Name() string { return "blocking" }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (b *Blocking) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return b.delegates.Add("blocking", queue, d)
 }
 

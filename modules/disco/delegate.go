@@ -30,11 +30,8 @@ type FeaturesDelegate interface {
 	DiscoFeaturesDidChange(ctx context.Context, d *Disco)
 }
 
-// AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add]. It panics if no family is set.
+// AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
 func (d *Disco) AddDelegate(del Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	if del.Server == nil && del.Features == nil {
-		panic("disco: AddDelegate: no family is set")
-	}
 	return d.delegates.Add("disco", queue, del)
 }
 

@@ -16,8 +16,6 @@ package privacy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"sync"
 
 	"github.com/go-xmppframework/xmpp"
@@ -101,25 +99,6 @@ type SetFailureDelegate interface {
 	PrivacyDidNotSetDefaultList(ctx context.Context, p *Privacy, name string, err error)
 }
 
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("privacy: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("privacy: AddDelegate: no family is set")
-	}
-}
-
 // Privacy is the module. Make it with [New].
 type Privacy struct {
 	xmpp.ModuleBase
@@ -150,9 +129,7 @@ func New(cfg Config) *Privacy {
 func (p *Privacy) Name() string { return "privacy" }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (p *Privacy) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return p.delegates.Add("privacy", queue, d)
 }
 

@@ -2,8 +2,6 @@ package pubsub
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -69,25 +67,6 @@ type NodeDelegate interface {
 	PubSubDidPurgeNode(ctx context.Context, p *PubSub, e Event)
 	// PubSubDidDeleteNode is called when a node was removed.
 	PubSubDidDeleteNode(ctx context.Context, p *PubSub, e Event)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("pubsub: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("pubsub: AddDelegate: no family is set")
-	}
 }
 
 // EventsIn returns the events in a received message. own is the own address. There are none if the sender may not tell any:

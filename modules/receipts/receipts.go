@@ -184,14 +184,4 @@ func (r *Receipts) supports(s *xmpp.Stream, to xmpp.JID) bool {
 	return true
 }
 
-// isOccupant reports whether an address is known to be that of an occupant of a room.
-func isOccupant(s *xmpp.Stream, j xmpp.JID) bool {
-	for m := range s.Modules() {
-		if c, ok := m.(xmpp.PresenceClaimer); ok && c.ClaimsPresence(j) {
-			return true
-		}
-	}
-	return false
-}
-
 func cloned(s string) string { return strings.Clone(s) }

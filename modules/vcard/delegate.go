@@ -2,8 +2,6 @@ package vcard
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 
 	"github.com/go-xmppframework/xmpp"
 )
@@ -46,25 +44,6 @@ type StorageDelegate interface {
 	// VCardDidFailToStore is called each time that Config.Storage has failed. The call that needed it goes on without: the vCard is asked for,
 	// or is not kept.
 	VCardDidFailToStore(ctx context.Context, v *VCard, err *StorageError)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("vcard: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("vcard: AddDelegate: no family is set")
-	}
 }
 
 // notify posts an event to the listeners for which pick does not return nil.
