@@ -6,12 +6,12 @@ import (
 	"github.com/go-xmppframework/xmpp"
 )
 
-// Delegate listens to an [Avatar]: a listener sets the families that it implements.
+// Delegate listens to an [Avatar]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Change  ChangeDelegate
-	Fetch   FetchDelegate
-	Storage StorageDelegate
+	Change  ChangeDelegate  // who has which avatar
+	Fetch   FetchDelegate   // images that did not come
+	Storage StorageDelegate // a storage that fails
 }
 
 // Change is what has become of somebody's avatar.

@@ -33,9 +33,9 @@ var ErrTooMany = errors.New("blocking: the list has more entries than Config.Max
 
 // Config tunes a [Blocking]. With the zero value the list is fetched by itself and kept over the loss of a connection.
 type Config struct {
-	// NoRetrieve leaves it to the application to fetch the list, by [Blocking.Retrieve]. Until it does, a server may
+	// NoAutoRetrieve leaves it to the application to fetch the list, by [Blocking.Retrieve]. Until it does, a server may
 	// not tell what other clients of the account change. If zero, the list is fetched at the beginning of each new session.
-	NoRetrieve bool
+	NoAutoRetrieve bool
 	// ClearOnDisconnect forgets the list with the connection; it is fetched again with the next one, resumed or not.
 	// If zero, the last list stays readable until the next one replaces it.
 	ClearOnDisconnect bool

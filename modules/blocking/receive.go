@@ -15,7 +15,7 @@ type fetch struct{ cancel context.CancelFunc }
 func (b *Blocking) begin(s *xmpp.Stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.on && !b.cfg.NoRetrieve && b.fetch == nil && b.state != StateReady {
+	if b.on && !b.cfg.NoAutoRetrieve && b.fetch == nil && b.state != StateReady {
 		ctx, cancel := context.WithCancel(context.Background())
 		f := &fetch{cancel}
 		b.fetch = f

@@ -32,7 +32,7 @@ func refused(id, to, condition string) string {
 func TestSec_ORG19(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s, peer, e := pair(t, manual)
-		must(t, errors.Join(disco.New(disco.Config{NoFetch: true}).Activate(s), caps.New(caps.Config{Only115: true}).Activate(s)))
+		must(t, errors.Join(disco.New(disco.Config{NoAutoFetch: true}).Activate(s), caps.New(caps.Config{Only115: true}).Activate(s)))
 		finder, ok := xmpp.ModuleOf[xmpp.BlockFinder](s)
 		if !ok {
 			t.Fatal("nobody finds who is blocked")
@@ -183,7 +183,7 @@ func TestSec_ORG21Answers(t *testing.T) {
 // TestSec_Bounds: the list does not grow beyond its bound.
 func TestSec_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, _, peer, e := pair(t, blocking.Config{NoRetrieve: true, MaxItems: 3})
+		b, _, peer, e := pair(t, blocking.Config{NoAutoRetrieve: true, MaxItems: 3})
 		have(t, b, peer, e, "a.lit", "b.lit")
 		peer.While(func() {
 			if err := b.Retrieve(t.Context()); kind(err) != "too many" {

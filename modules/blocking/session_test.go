@@ -73,7 +73,7 @@ func client(t *testing.T, cfg blocking.Config, opts ...xmpptest.Option) (*blocki
 
 // TestSessions: the list is fetched for each new session, once, and stays what it is over a resumption.
 func TestSessions(t *testing.T) {
-	for _, cfg := range []blocking.Config{{}, {ClearOnDisconnect: true}, {NoRetrieve: true}} {
+	for _, cfg := range []blocking.Config{{}, {ClearOnDisconnect: true}, {NoAutoRetrieve: true}} {
 		for _, resume := range []bool{false, true} {
 			bubble(t, fmt.Sprintf("%+v resumed %v", cfg, resume), func(t *testing.T) {
 				b, s, l, e := client(t, cfg)
@@ -95,7 +95,7 @@ func TestSessions(t *testing.T) {
 				}
 				l.set("tybalt@capulet.lit", "spam.lit")
 				must(t, s.Login(t.Context()))
-				if cfg.NoRetrieve {
+				if cfg.NoAutoRetrieve {
 					expect("logged in", "", blocking.StateUnknown, "", 0)
 					must(t, b.Retrieve(t.Context()))
 				}
@@ -111,7 +111,7 @@ func TestSessions(t *testing.T) {
 				}
 				must(t, s.Login(t.Context()))
 				switch {
-				case cfg.ClearOnDisconnect, !resume && !cfg.NoRetrieve:
+				case cfg.ClearOnDisconnect, !resume && !cfg.NoAutoRetrieve:
 					expect("back", "iago@shakespeare.lit", blocking.StateReady, "list(iago@shakespeare.lit)", 1)
 				case resume:
 					expect("back", "tybalt@capulet.lit,spam.lit", blocking.StateReady, "", 0)

@@ -42,7 +42,7 @@ func TestDiscover(t *testing.T) {
 		if _, ok := w.c.Announced(jid("mercutio/x")); ok {
 			t.Error("somebody who was not heard of has announced something")
 		}
-		if info, known := w.c.Info(jid("romeo/y")); !known || len(info.Identities) != 1 {
+		if info, known := w.c.Known(jid("romeo/y")); !known || len(info.Identities) != 1 {
 			t.Errorf("%+v, %v", info, known)
 		}
 		// One of several who is not known makes the answer about all of them uncertain, if none of the others can do it.

@@ -30,7 +30,7 @@ type realClient struct {
 
 func login(t *testing.T, srv *integration.Server, cfg caps.Config, features ...string) *realClient {
 	t.Helper()
-	x := &realClient{d: disco.New(disco.Config{Name: "Test", Features: features, NoFetch: true}), c: caps.New(cfg), more: make(chan struct{}, 100)}
+	x := &realClient{d: disco.New(disco.Config{Name: "Test", Features: features, NoAutoFetch: true}), c: caps.New(cfg), more: make(chan struct{}, 100)}
 	x.c.AddDelegate(x, nil)
 	x.s = srv.Client(t, func(s *xmpp.Stream) { must(t, errors.Join(x.d.Activate(s), x.c.Activate(s))) })
 	return x
@@ -112,7 +112,7 @@ func TestIntegration(t *testing.T) {
 		if yes, known := a.c.Supports(b.s.MyJID().Bare(), "urn:example:b"); !yes || !known {
 			t.Errorf("%v, %v", yes, known)
 		}
-		if ann, ok := a.c.Announced(b.s.MyJID()); !ok || len(ann.Hashes) != 2 || ann.Hashes[0] != b.c.Mine().Hashes[0] {
+		if ann, ok := a.c.Announced(b.s.MyJID()); !ok || len(ann.Hashes) != 2 || ann.Hashes[0] != b.c.Own().Hashes[0] {
 			t.Errorf("%+v, %v", ann, ok)
 		}
 
@@ -140,7 +140,7 @@ func TestIntegration(t *testing.T) {
 		// The other asks by itself, at an old node as well.
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		mine := b.c.Mine()
+		mine := b.c.Own()
 		for _, node := range []string{mine.Node + "#" + mine.Ver, "urn:xmpp:caps#sha-256." + mine.Hashes[0].Value} {
 			info, err := a.d.Info(ctx, b.s.MyJID(), node)
 			if err != nil || !info.Has("urn:example:b") {
@@ -149,7 +149,7 @@ func TestIntegration(t *testing.T) {
 		}
 		must(t, b.s.Close(ctx))
 		for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			if _, known := a.c.Info(b.s.MyJID()); !known {
+			if _, known := a.c.Known(b.s.MyJID()); !known {
 				break
 			}
 			if time.Now().After(end) {
@@ -172,7 +172,7 @@ func TestIntegrationServer(t *testing.T) {
 		storage := caps.MemoryStorage()
 		cfg := srv.Config(srv.NewAccountAt(t, integration.Full))
 		for session := range 2 {
-			c, d := caps.New(caps.Config{Storage: storage}), disco.New(disco.Config{NoFetch: true})
+			c, d := caps.New(caps.Config{Storage: storage}), disco.New(disco.Config{NoAutoFetch: true})
 			s := srv.Login(t, cfg, func(s *xmpp.Stream) { must(t, errors.Join(d.Activate(s), c.Activate(s))) })
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			info, err := d.ServerInfo(ctx)

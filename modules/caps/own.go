@@ -62,8 +62,8 @@ func (c *Caps) answer(_ context.Context, _ xmpp.JID, node string) (*disco.Info, 
 	return nil, stanza.ItemNotFound
 }
 
-// Mine is what is to be announced at this moment. It is empty where modules/disco is not active, or answers what cannot be hashed.
-func (c *Caps) Mine() Announcement {
+// Own is what is to be announced at this moment. It is empty where modules/disco is not active, or answers what cannot be hashed.
+func (c *Caps) Own() Announcement {
 	if a := c.current(); a != nil {
 		return *a
 	}

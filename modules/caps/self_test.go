@@ -32,7 +32,7 @@ func TestSelf(t *testing.T) {
 		w.supports(me.DomainJID(), "jabber:iq:roster", "yes")
 		w.supports(me.DomainJID(), "f:x", "no")
 		w.supports(me.Bare(), "f:x", "?")
-		if info, known := w.c.Info(me); !known || !info.Has(caps.NS) {
+		if info, known := w.c.Known(me); !known || !info.Has(caps.NS) {
 			t.Errorf("%+v, %v", info, known)
 		}
 		if info, err := w.c.Fetch(t.Context(), me); err != nil || !info.Has(caps.NS) {
@@ -40,7 +40,7 @@ func TestSelf(t *testing.T) {
 		}
 		phone, err := xmpp.New(w.srv.Config("juliet"))
 		must(t, err)
-		must(t, disco.New(disco.Config{Features: []string{"f:phone"}, NoFetch: true}).Activate(phone))
+		must(t, disco.New(disco.Config{Features: []string{"f:phone"}, NoAutoFetch: true}).Activate(phone))
 		must(t, caps.New(caps.Config{}).Activate(phone))
 		must(t, phone.Login(t.Context()))
 		w.want("another client of the account", phone.MyJID().String()+"=f:phone+"+caps.NS+"+"+disco.NSInfo+"+"+disco.NSItems+"+"+caps.NS2, "")
@@ -150,7 +150,7 @@ func TestModule(t *testing.T) {
 	if err := c.Recollect(t.Context()); !errors.Is(err, xmpp.ErrInvalidState) {
 		t.Errorf("Recollect of a module that is not active: %v", err)
 	}
-	if got := c.Mine(); got.Ver != "" || got.Hashes != nil {
+	if got := c.Own(); got.Ver != "" || got.Hashes != nil {
 		t.Errorf("%+v", got)
 	}
 	if yes, known := c.Supports(jid("x/y"), "f"); yes || known {

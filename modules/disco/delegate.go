@@ -6,10 +6,11 @@ import (
 	"github.com/go-xmppframework/xmpp"
 )
 
-// Delegate listens to a [Disco]: a listener sets the families that it implements.
+// Delegate listens to a [Disco]: a struct of small interfaces, of which a listener sets those it implements.
+// Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Server   ServerDelegate
-	Features FeaturesDelegate
+	Server   ServerDelegate   // what the own server and account can do
+	Features FeaturesDelegate // what the client can do
 }
 
 // ServerDelegate hears what the own server and the own account can do.

@@ -44,7 +44,7 @@ func must(t testing.TB, err error) {
 }
 
 // quiet asks for nothing by itself.
-var quiet = disco.Config{NoFetch: true}
+var quiet = disco.Config{NoAutoFetch: true}
 
 const (
 	romeo = "romeo@example.test/orchard"
@@ -228,7 +228,7 @@ func (c *contributor) Forms() []*form.Form {
 func TestAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, s, peer := pair(t, disco.Config{
-			Name: "Balcony", Features: []string{"urn:app", "urn:ping", ""}, NoFetch: true,
+			Name: "Balcony", Features: []string{"urn:app", "urn:ping", ""}, NoAutoFetch: true,
 			Forms: []*form.Form{form.New(form.TypeResult, "urn:app").Set("v", "1")},
 			Allow: func(from xmpp.JID) bool { return from.Local() != "mallory" },
 		})

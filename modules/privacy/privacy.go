@@ -36,12 +36,12 @@ const (
 
 // Config tunes a [Privacy]. With the zero value everything is fetched by itself and kept over the loss of a connection.
 type Config struct {
-	// NoRetrieveNames leaves it to the application to fetch the names of the lists.
+	// NoAutoRetrieveNames leaves it to the application to fetch the names of the lists.
 	// If zero, they are fetched at the beginning of each new session.
-	NoRetrieveNames bool
-	// NoRetrieveItems leaves it to the application to fetch what is in the lists. What another client has changed is forgotten then.
+	NoAutoRetrieveNames bool
+	// NoAutoRetrieveItems leaves it to the application to fetch what is in the lists. What another client has changed is forgotten then.
 	// If zero, that is fetched when the names are, and again when the server tells of a change.
-	NoRetrieveItems bool
+	NoAutoRetrieveItems bool
 	// ClearOnDisconnect forgets everything with the connection; it is fetched again with the next one, resumed or not.
 	// If zero, what was fetched last stays readable until it is fetched again. What the active list was is forgotten with the session in any case.
 	ClearOnDisconnect bool
@@ -66,7 +66,7 @@ type ListDelegate interface {
 	// PrivacyDidReceiveList is called each time a list was fetched. The items are in the order in which the server goes through them.
 	PrivacyDidReceiveList(ctx context.Context, p *Privacy, name string, items []Item)
 	// PrivacyDidReceivePush is called when the server has told that a list was changed, by this client or another of the account.
-	// Unless Config.NoRetrieveItems says otherwise, it is being fetched.
+	// Unless Config.NoAutoRetrieveItems says otherwise, it is being fetched.
 	PrivacyDidReceivePush(ctx context.Context, p *Privacy, name string)
 }
 

@@ -20,14 +20,14 @@ type job struct {
 
 // begin fetches everything that is to be fetched at the beginning of a session. The lock is held, as for all below.
 func (p *Privacy) begin(s *xmpp.Stream) {
-	if p.on && !p.cfg.NoRetrieveNames && p.state != StateReady {
+	if p.on && !p.cfg.NoAutoRetrieveNames && p.state != StateReady {
 		p.work(s).names = true
 	}
 }
 
 // want fetches lists.
 func (p *Privacy) want(s *xmpp.Stream, names ...string) {
-	if !p.on || p.cfg.NoRetrieveItems || len(names) == 0 {
+	if !p.on || p.cfg.NoAutoRetrieveItems || len(names) == 0 {
 		return
 	}
 	j := p.work(s)
@@ -157,7 +157,7 @@ func (p *Privacy) changed(s *xmpp.Stream, name string) {
 	if _, known := p.lists[name]; !known && p.put(name, nil) != nil {
 		return // no room for it
 	}
-	if p.cfg.NoRetrieveItems {
+	if p.cfg.NoAutoRetrieveItems {
 		p.forget(name)
 	}
 	p.delegates.Notify(s, func(ctx context.Context, d Delegate) {

@@ -12,7 +12,7 @@ import (
 )
 
 // RetrieveNames fetches the names of the lists, and which of them is active and which the default: see [Privacy.ListNames].
-// What is in them is fetched afterwards, unless Config.NoRetrieveItems says otherwise; it does not wait for that.
+// What is in them is fetched afterwards, unless Config.NoAutoRetrieveItems says otherwise; it does not wait for that.
 //
 // The error is that of [xmpp.Stream.SendIQ], together with [xmpp.ErrUnsupported] if the server has no privacy lists, or [ErrTooMany].
 // What there was stays then.

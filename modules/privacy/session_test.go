@@ -87,7 +87,7 @@ func client(t *testing.T, cfg privacy.Config) (*privacy.Privacy, *xmpp.Stream, *
 
 // TestSessions: the lists are fetched for each new session, once, and stay what they are over a resumption.
 func TestSessions(t *testing.T) {
-	for _, cfg := range []privacy.Config{{}, {ClearOnDisconnect: true}, {NoRetrieveItems: true}, {NoRetrieveNames: true}} {
+	for _, cfg := range []privacy.Config{{}, {ClearOnDisconnect: true}, {NoAutoRetrieveItems: true}, {NoAutoRetrieveNames: true}} {
 		for _, resume := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v resumed %v", cfg, resume), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -108,11 +108,11 @@ func TestSessions(t *testing.T) {
 					must(t, s.Login(t.Context()))
 					first := "*a(allow 1); b(deny 1)"
 					switch {
-					case cfg.NoRetrieveNames:
+					case cfg.NoAutoRetrieveNames:
 						expect("logged in", "", privacy.StateUnknown, "")
 						must(t, p.RetrieveNames(t.Context()))
 						expect("asked", first, privacy.StateReady, "? ?a ?b")
-					case cfg.NoRetrieveItems:
+					case cfg.NoAutoRetrieveItems:
 						first = "*a; b"
 						expect("logged in", first, privacy.StateReady, "?")
 					default:
@@ -132,7 +132,7 @@ func TestSessions(t *testing.T) {
 						expect("back", "*a(deny 1); c(deny 1)", privacy.StateReady, "? ?a ?c")
 					case resume:
 						expect("back", first, privacy.StateReady, "")
-					case cfg.NoRetrieveItems:
+					case cfg.NoAutoRetrieveItems:
 						expect("back", "*a; c", privacy.StateReady, "?")
 					default: // the active list is gone with the session
 						expect("back", "a(allow 1); b(deny 1)", privacy.StateUnknown, "")

@@ -46,7 +46,7 @@ type Event struct {
 // Handler hears of the events of a node, see [PubSub.Notify]. It runs on its queue as a delegate does.
 type Handler func(ctx context.Context, p *PubSub, e Event)
 
-// Delegate listens to a [PubSub]: a listener sets the families that it implements.
+// Delegate listens to a [PubSub]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
 	Items ItemsDelegate // what becomes of items

@@ -10,8 +10,8 @@ import (
 // Delegate listens to a [Receipts]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Receipt  ReceiptDelegate
-	Delivery DeliveryDelegate
+	Receipt  ReceiptDelegate  // receipts that come
+	Delivery DeliveryDelegate // how messages get on that were sent by Send
 }
 
 // ReceiptDelegate hears of receipts.

@@ -12,14 +12,14 @@ import (
 // Delegate listens to a [Roster]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate]; what the roster tells when asked is never older than the events about it.
 type Delegate struct {
-	Population   PopulationDelegate
-	Change       ChangeDelegate
-	Contact      ContactDelegate
-	Resource     ResourceDelegate
-	Clear        ClearDelegate
-	Subscription SubscriptionDelegate
-	Skip         SkipDelegate
-	Storage      StorageDelegate
+	Population   PopulationDelegate   // the roster as a whole
+	Change       ChangeDelegate       // that anything is different, however much
+	Contact      ContactDelegate      // contacts that come, go and change
+	Resource     ResourceDelegate     // their clients, as presence shows them
+	Clear        ClearDelegate        // the end of all presence
+	Subscription SubscriptionDelegate // requests to see presence, and answers
+	Skip         SkipDelegate         // items of the server that were left out
+	Storage      StorageDelegate      // a storage that fails
 }
 
 // PopulationDelegate hears of the roster as a whole.

@@ -9,10 +9,10 @@ import (
 // Delegate listens to a [VCard]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Fetch   FetchDelegate
-	Update  UpdateDelegate
-	VCard4  VCard4Delegate
-	Storage StorageDelegate
+	Fetch   FetchDelegate   // what was asked for
+	Update  UpdateDelegate  // the own vCard
+	VCard4  VCard4Delegate  // what contacts publish, with Config.NotifyVCard4
+	Storage StorageDelegate // a storage that fails
 }
 
 // FetchDelegate hears of vCards that were asked for, once for each question, however many calls wait for its answer.
