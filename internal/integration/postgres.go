@@ -211,9 +211,38 @@ func (p *Postgres) halt(grace time.Duration) error {
 		p.proc.signal(syscall.SIGINT, false) // "fast": does not wait for those who are connected
 		p.proc.exited(grace)
 	}
-	err := p.proc.stop(0)
+	err := errors.Join(p.proc.stop(0), p.stopBackends())
 	p.proc = nil
 	return err
+}
+
+// stopBackends ends what is left of the processes that serve connections. They are sessions of their own, write over their environment,
+// and end by themselves when they notice that the first one is gone: one that works does not for long, and lets no other server start.
+func (p *Postgres) stopBackends() error {
+	for range 200 {
+		pids := p.backends()
+		if len(pids) == 0 {
+			return nil
+		}
+		for _, pid := range pids {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("processes of PostgreSQL still running after SIGKILL")
+}
+
+// backends are the processes that work in the folder of the data, as all do.
+func (p *Postgres) backends() (pids []int) {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if dir, err := os.Readlink(link); err == nil && dir == p.data() {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }
 
 // Close ends it and removes its folder.

@@ -50,6 +50,29 @@ func TestChanges(t *testing.T) {
 			}
 		}
 		wg.Wait()
+		// Now nobody but others changes anything.
+		if err := touch(t.Context(), here, juliet, "other0", 1); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for c, err := range there.Changes(ctx, juliet, last) {
+			if err != nil {
+				t.Fatalf("of the changes of others: %v after %d", err, n)
+			}
+			if c.Key != fmt.Sprintf("other%d0", n) {
+				t.Fatalf("%+v after %d", c, n)
+			}
+			if n++; n == 4 {
+				break
+			}
+			wg.Go(func() {
+				time.Sleep(30 * time.Millisecond) // there is nothing to be read any more
+				if err := touch(t.Context(), here, juliet, fmt.Sprint("other", n), 1); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 		if len(there.hub.followers) != 0 {
 			t.Errorf("%d followers left", len(there.hub.followers))
 		}
@@ -87,6 +110,56 @@ func TestChangesEnd(t *testing.T) {
 		if n, err := ends(t.Context(), 200); n != 0 || !errors.Is(err, ErrClosed) {
 			t.Errorf("begun after Close: %d, %v", n, err)
 		}
+	})
+}
+
+// TestTooOld: who was told of changes that are not there, or of whose changes some are not there any more, is told so and does not wait.
+func TestTooOld(t *testing.T) {
+	each(t, func(t *testing.T, open func(Config) *DB) {
+		db := open(Config{Poll: 10 * time.Millisecond})
+		first := func(since int64) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			for _, err := range db.Changes(ctx, juliet, since) {
+				return err
+			}
+			return nil
+		}
+		if err := first(5); !errors.Is(err, ErrTooOld) {
+			t.Errorf("of nothing, from 5: %v", err)
+		}
+		if err := first(0); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("of nothing, from 0: %v", err)
+		}
+		if err := touch(t.Context(), db, juliet, "x", 3); err != nil {
+			t.Fatal(err)
+		}
+		for since, want := range map[int64]error{-1: ErrTooOld, 0: nil, 2: nil, 3: context.DeadlineExceeded, 4: ErrTooOld, 1 << 40: ErrTooOld} {
+			if err := first(since); !errors.Is(err, want) {
+				t.Errorf("from %d of 3: %v", since, err)
+			}
+		}
+		Exec(t, db, "DELETE FROM xmpp_changes")
+		if err := first(1); !errors.Is(err, ErrTooOld) {
+			t.Errorf("nothing is kept: %v", err)
+		}
+		// Another database in the place of the one that is followed, such as a backup.
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for _, err := range db.Changes(t.Context(), juliet, 3) {
+				if !errors.Is(err, ErrTooOld) {
+					t.Errorf("a number that goes back: %v", err)
+				}
+			}
+		})
+		soon(t, "nobody follows", func() bool {
+			db.hub.mu.Lock()
+			defer db.hub.mu.Unlock()
+			return len(db.hub.followers) > 0
+		})
+		Exec(t, db, "UPDATE xmpp_accounts SET seq = 1")
+		db.hub.wakeAll()
+		wg.Wait()
 	})
 }
 

@@ -28,8 +28,11 @@ var (
 
 // When TEST_SQLSTORE is set, the test binary is another process: see process_test.go.
 func TestMain(m *testing.M) {
-	if source := os.Getenv("TEST_SQLSTORE"); source != "" {
-		process(source)
+	if args := os.Getenv("TEST_SQLSTORE"); args != "" {
+		if err := process(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	os.Exit(integration.Main(m))

@@ -18,6 +18,7 @@ import (
 
 // TestStorage tests an implementation, in subtests. place makes an empty place to store in, whose resources end with the test,
 // and returns what opens it: each call stands for a process of its own, which comes after the one before.
+// With -short the large cases are smaller.
 func TestStorage(t *testing.T, place func(t *testing.T) (open func() avatar.Storage)) {
 	for _, tt := range []struct {
 		name string
@@ -36,6 +37,14 @@ var (
 	nurse  = xmpp.MustParseJID("nurse@example.test")
 	ctx    = context.Background()
 )
+
+// size is how much of something there is: less with -short.
+func size(n int) int {
+	if testing.Short() {
+		return n / 8
+	}
+	return n
+}
 
 func when(n int) time.Time {
 	return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
@@ -203,7 +212,7 @@ func owners(t *testing.T, open func() avatar.Storage) {
 func many(t *testing.T, open func() avatar.Storage) {
 	s := open()
 	var want []avatar.Record
-	for n := range 500 {
+	for n := range max(size(500), 50) {
 		r := record(xmpp.MustParseJID(fmt.Sprintf("contact%d@example.test", n)), n%50)
 		must(t, "Save", s.Save(ctx, juliet, r, image(n%50)))
 		want = append(want, r)

@@ -14,6 +14,7 @@ import (
 
 // TestStorage tests an implementation, in subtests. place makes an empty place to store in, whose resources end with the test,
 // and returns what opens it: each call stands for a process of its own, which comes after the one before.
+// With -short the large cases are smaller.
 func TestStorage(t *testing.T, place func(t *testing.T) (open func() caps.Storage)) {
 	for _, tt := range []struct {
 		name string
@@ -30,6 +31,14 @@ var (
 	juliet = xmpp.MustParseJID("juliet@example.test")
 	ctx    = context.Background()
 )
+
+// size is how much of something there is: less with -short.
+func size(n int) int {
+	if testing.Short() {
+		return n / 8
+	}
+	return n
+}
 
 func hash(n int) caps.Hash {
 	return caps.Hash{NS: caps.NS, Algo: "sha-1", Value: fmt.Sprintf("%027d=", n)}
@@ -169,7 +178,7 @@ func use(t *testing.T, open func() caps.Storage) {
 // many are as many as the module keeps.
 func many(t *testing.T, open func() caps.Storage) {
 	s := open()
-	const n = 2000
+	n := size(2000)
 	for i := range n {
 		must(t, "Save", s.Save(ctx, juliet, hash(i), xml(i)))
 	}

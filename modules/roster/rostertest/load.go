@@ -14,11 +14,12 @@ import (
 
 // many are the contacts of a large account.
 func many(t *testing.T, open func() roster.Storage) {
-	s, st := open(), sample("1", 0, 20_000)
+	size := size(24_000)
+	s, st := open(), sample("1", 0, size)
 	st.save(t, s, juliet)
 	check(t, open(), juliet, st)
 	c := &roster.Change{Base: "1", Version: "2"}
-	for n := range 3000 {
+	for n := range size / 8 {
 		c.Put = append(c.Put, item(n*5, 1))
 		c.Remove = append(c.Remove, jid(n*5+1))
 	}
@@ -59,7 +60,7 @@ func whole(t *testing.T, open func() roster.Storage) {
 			}
 		})
 	}
-	for i := range 40 {
+	for i := range max(size(40), 12) {
 		st := states[(i+1)%len(states)]
 		if i%3 == 0 {
 			st.save(t, s, juliet)

@@ -16,6 +16,7 @@ import (
 
 // TestStorage tests an implementation, in subtests. place makes an empty place to store in, whose resources end with the test,
 // and returns what opens it: each call stands for a process of its own, which comes after the one before or runs beside it.
+// With -short the large cases are smaller.
 func TestStorage(t *testing.T, place func(t *testing.T) (open func() roster.Storage)) {
 	for _, tt := range []struct {
 		name string
@@ -32,6 +33,14 @@ var (
 	juliet = xmpp.MustParseJID("juliet@example.test")
 	ctx    = context.Background()
 )
+
+// size is how much of something there is: less with -short.
+func size(n int) int {
+	if testing.Short() {
+		return n / 8
+	}
+	return n
+}
 
 func jid(n int) xmpp.JID { return xmpp.MustParseJID(fmt.Sprintf("contact%d@example.test", n)) }
 

@@ -16,6 +16,7 @@ import (
 
 // TestStorage tests an implementation, in subtests. place makes an empty place to store in, whose resources end with the test,
 // and returns what opens it: each call stands for a process of its own, which comes after the one before.
+// With -short the large cases are smaller.
 func TestStorage(t *testing.T, place func(t *testing.T) (open func() sm.Storage)) {
 	for _, tt := range []struct {
 		name string
@@ -32,6 +33,14 @@ var (
 	juliet = xmpp.MustParseJID("juliet@example.test")
 	ctx    = context.Background()
 )
+
+// size is how much of something there is: less with -short.
+func size(n int) int {
+	if testing.Short() {
+		return n / 8
+	}
+	return n
+}
 
 func when(n int) time.Time {
 	return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(n) * time.Millisecond)
@@ -215,7 +224,7 @@ func owners(t *testing.T, open func() sm.Storage) {
 func many(t *testing.T, open func() sm.Storage) {
 	s, st := open(), sample()
 	must(t, "Save", s.Save(ctx, juliet, st))
-	for n := 3; n < 3000; n++ {
+	for n := 3; n < size(3000); n++ {
 		acked := st.Acked
 		if n%7 == 0 {
 			acked += uint32(len(st.Unacked) / 2)
