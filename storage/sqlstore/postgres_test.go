@@ -123,8 +123,9 @@ func TestRestart(t *testing.T) {
 		}
 	})
 	var stop atomic.Bool
+	var writers sync.WaitGroup
 	for w, by := range []*DB{db, db, other} {
-		wg.Go(func() {
+		writers.Go(func() {
 			for n := 0; !stop.Load(); n++ {
 				name := fmt.Sprintf("%d-%d-", w, n)
 				start := time.Now()
@@ -151,6 +152,7 @@ func TestRestart(t *testing.T) {
 	before := last.Load()
 	soon(t, "nothing is heard at the end", func() bool { return last.Load() > before+20 })
 	stop.Store(true)
+	writers.Wait()
 	soon(t, "not all is heard", func() bool {
 		seq, err := other.Seq(t.Context(), juliet)
 		return err == nil && last.Load() == seq
