@@ -38,6 +38,7 @@ var sideways = map[string][]string{
 	"examples/quickstart":              {"examples/internal/account"},
 	"examples/unbreakable":             {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
+	"modules/muc":                      {"modules/disco"},
 	"modules/vcard":                    {"modules/pubsub"},
 	"modules/avatar":                   {"modules/pubsub", "modules/vcard"},
 }
