@@ -66,7 +66,8 @@ type attempt struct {
 	ended   bool          // in is closed
 	err     *JoinError
 	codes   Codes
-	settled chan struct{} // closed when it is over for good
+	self    *stanza.Presence // the own one, of a room that was created
+	settled chan struct{}    // closed when it is over for good
 	result  error
 }
 
@@ -186,7 +187,7 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 		if opts.NoCreate { // it was there a moment ago
 			return r.giveUp(s, a, jid, fail(ErrNotFound))
 		}
-		if err := r.configureNew(ctx, opts); err != nil {
+		if err := r.configureNew(ctx, a, opts); err != nil {
 			e := fail(ErrConfigure)
 			if se := (*stanza.Error)(nil); errors.As(err, &se) {
 				e.Stanza = se

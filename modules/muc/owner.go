@@ -33,8 +33,22 @@ func (r *Room) Configure(ctx context.Context, f *form.Form) error {
 	return err
 }
 
+// Destroy ends the room for everybody (section 10.9). alternate is where to go instead, the zero JID for nowhere; reason may be empty.
+// The error is that of [xmpp.Stream.SendIQ].
+func (r *Room) Destroy(ctx context.Context, alternate xmpp.JID, reason string) error {
+	q := stanza.New("query", NSOwner).C("destroy")
+	if !alternate.IsZero() {
+		q.A("jid", alternate.Bare().String())
+	}
+	if reason != "" {
+		q.C("reason").T(reason)
+	}
+	_, err := r.query(ctx, stanza.Set, q)
+	return err
+}
+
 // configureNew is what opens a new room for others (section 10.1).
-func (r *Room) configureNew(ctx context.Context, opts JoinOptions) error {
+func (r *Room) configureNew(ctx context.Context, a *attempt, opts JoinOptions) error {
 	if opts.Configure == nil {
 		if err := r.Configure(ctx, nil); err != nil {
 			return err
@@ -52,9 +66,17 @@ func (r *Room) configureNew(ctx context.Context, opts JoinOptions) error {
 			return err
 		}
 	}
-	_, err := r.ask(ctx) // now it can say what it is
+	info, err := r.ask(ctx) // now it can say what it is
 	if ctx.Err() != nil {
 		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if o := r.occupants[r.nick]; o != nil && o.Self && o.ID == "" && info != nil && info.OccupantIDs {
+		c := *o
+		c.ID = occupantID(a.self)
+		r.occupants[r.nick] = &c
+		r.nameLocked(&c)
 	}
 	return nil
 }

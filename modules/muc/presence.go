@@ -93,7 +93,7 @@ func (r *Room) availableLocked(p *stanza.Presence, nick string) {
 		notify(r, ofOccupant, func(ctx context.Context, d OccupantDelegate) { d.RoomOccupantDidUpdate(ctx, r, e) })
 	}
 	if self && r.state == StateJoining {
-		r.enteredLocked(o, codes)
+		r.enteredLocked(p, o, codes)
 	}
 }
 
@@ -112,8 +112,11 @@ func (r *Room) forgetLocked(o *Occupant) {
 }
 
 // enteredLocked is the own presence, which comes after that of all others.
-func (r *Room) enteredLocked(self Occupant, codes Codes) {
+func (r *Room) enteredLocked(p *stanza.Presence, self Occupant, codes Codes) {
 	a := r.attempt
+	if codes.Has(StatusCreated) {
+		a.self = p
+	}
 	r.state, r.nick = StateJoined, self.Nick
 	a.codes = codes
 	for nick, o := range r.before {

@@ -1,0 +1,185 @@
+package muc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/muc"
+	"github.com/go-xmppframework/xmpp/modules/reconnect"
+	"github.com/go-xmppframework/xmpp/modules/sm"
+	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/xmpptest"
+)
+
+// TestRejoin: a new session finds the room again, with what was said meanwhile, once.
+func TestRejoin(t *testing.T) {
+	for _, noIDs := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noIDs=%v", noIDs), func(t *testing.T) {
+			checkGoroutines(t)
+			srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{NoIDs: noIDs}))
+			garden := srv.Room("garden")
+			j, ro := visit(t, srv, "juliet", muc.Config{}), visit(t, srv, "romeo", muc.Config{})
+			ctx := t.Context()
+			a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+			b := ro.join(t, garden, "Romeo", muc.JoinOptions{})
+			third := visit(t, srv, "mercutio", muc.Config{})
+			c := third.join(t, garden, "Mercutio", muc.JoinOptions{})
+			for i := range 3 {
+				_, err := a.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, fmt.Sprint("before ", i)))
+				must(t, err)
+			}
+			ro.waitFor(t, "before 2")
+
+			srv.Kill(ro.s.MyJID())
+			ro.waitFor(t, "left: lost rejoins")
+			if b.Joined() || b.Len() != 0 {
+				t.Errorf("without a session: %v, %d occupants", b.State(), b.Len())
+			}
+			if _, err := b.Send(ctx, "?"); !errors.Is(err, muc.ErrNotJoined) {
+				t.Errorf("Send without a session: %v", err)
+			}
+			must(t, c.Leave(ctx, "")) // gone when he comes back
+			fourth := visit(t, srv, "nurse", muc.Config{})
+			fourth.join(t, garden, "Nurse", muc.JoinOptions{})
+			for i := range 3 {
+				_, err := a.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, fmt.Sprint("meanwhile ", i)))
+				must(t, err)
+			}
+			must(t, ro.s.Login(ctx))
+			got := ro.waitFor(t, "subject")
+			id := ""
+			if !noIDs {
+				id = " id"
+			}
+			ids := map[bool]string{false: " sid oid"}[noIDs]
+			want := "+ Nurse none/participant nurse@example.test" + id + " initial=true\n- Mercutio lost\n" +
+				"joined as Romeo none/participant romeo@example.test" + id + " self [110 100] rejoin=true\n" +
+				"Juliet: meanwhile 0 delayed" + ids + "\nJuliet: meanwhile 1 delayed" + ids + "\nJuliet: meanwhile 2 delayed" + ids + "\nsubject \"\" by \"\""
+			if got = strings.ReplaceAll(got, "~ Romeo none/participant romeo@example.test"+id+" self\n", ""); got != want {
+				t.Errorf("after the new session:\n%s\nwant\n%s", got, want)
+			}
+			if !b.Joined() || b.Len() != 3 {
+				t.Errorf("%v, %d occupants", b.State(), b.Len())
+			}
+			_, err := a.Send(ctx, "live again")
+			must(t, err)
+			ro.waitFor(t, "Juliet: live again"+ids)
+		})
+	}
+}
+
+// TestResumed: a resumed session keeps the room, and asks it.
+func TestResumed(t *testing.T) {
+	checkGoroutines(t)
+	srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}))
+	garden := srv.Room("garden")
+	j := visit(t, srv, "juliet", muc.Config{})
+	a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+	ro := newGuest(t, muc.Config{}, func(setup func(*xmpp.Stream)) *xmpp.Stream {
+		s, err := xmpp.New(srv.Config("romeo"))
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close(context.Background()) })
+		setup(s)
+		rec := reconnect.New(reconnect.Config{})
+		must(t, errors.Join(sm.New(sm.Config{}).Activate(s), rec.Activate(s), s.Login(t.Context())))
+		return s
+	})
+	b := ro.join(t, garden, "Romeo", muc.JoinOptions{})
+	ro.take(t)
+	srv.Kill(ro.s.MyJID())
+	_, err := a.Send(t.Context(), "art thou there?")
+	must(t, err)
+	if got := ro.waitFor(t, "art thou there?"); got != "Juliet: art thou there? sid oid" || !b.Joined() {
+		t.Errorf("heard %s; %v", got, b.State())
+	}
+	// A resumed session of which the room knows nothing any more.
+	srv.ForgetOccupants()
+	srv.Kill(ro.s.MyJID())
+	ro.waitFor(t, "rejoin=true")
+	if !b.Joined() {
+		t.Error("not joined again")
+	}
+}
+
+// TestSelfPing: silence is asked about after Config.SelfPing, and a room that has forgotten us is joined again.
+func TestSelfPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithTimeout(48*time.Hour))
+		garden := srv.Room("garden")
+		j := visit(t, srv, "juliet", muc.Config{SelfPing: 10 * time.Minute})
+		a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+		j.take(t)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		j.want(t, "an hour of silence")
+		if err := a.Check(t.Context()); err != nil {
+			t.Errorf("Check: %v", err)
+		}
+		srv.ForgetOccupants()
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		j.want(t, "not yet")
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if got := j.take(t); !strings.HasPrefix(got, "left: lost rejoins\n") || !strings.Contains(got, "rejoin=true") {
+			t.Errorf("forgotten: %s", got)
+		}
+		if err := a.Check(t.Context()); err != nil || !a.Joined() {
+			t.Errorf("joined again: %v", err)
+		}
+	})
+}
+
+// TestShutdown: a service that shuts down is joined again, with pauses that grow.
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithTimeout(48*time.Hour))
+		garden := srv.Room("garden")
+		j := visit(t, srv, "juliet", muc.Config{})
+		a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+		j.take(t)
+		srv.ShutdownRooms()
+		synctest.Wait()
+		j.want(t, "shutdown", "left: shutdown rejoins")
+		if a.State() != muc.StateNone {
+			t.Errorf("state %v", a.State())
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if !a.Joined() {
+			t.Error("not joined again")
+		}
+		must(t, a.Leave(t.Context(), ""))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if a.Joined() {
+			t.Error("joined again after Leave")
+		}
+	})
+}
+
+// TestNoRejoin: what was left, kicked or told not to, is not joined again.
+func TestNoRejoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}))
+		garden := srv.Room("garden")
+		j := visit(t, srv, "juliet", muc.Config{NoRejoin: true})
+		a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+		j.take(t)
+		srv.Kill(j.s.MyJID())
+		j.waitFor(t, "left: lost")
+		must(t, j.s.Login(t.Context()))
+		time.Sleep(time.Hour)
+		if a.State() != muc.StateNone {
+			t.Errorf("state %v", a.State())
+		}
+		j.want(t, "nothing")
+		j.join(t, garden, "Juliet", muc.JoinOptions{})
+	})
+}
