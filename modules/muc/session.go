@@ -23,7 +23,7 @@ func (m *MUC) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 		}
 		return
 	}
-	m.lost()
+	m.lost(&xmpp.DisconnectedError{})
 	m.begin()
 	if m.cfg.NoRejoin {
 		return
@@ -54,7 +54,7 @@ func (m *MUC) sessionCtx() context.Context {
 }
 
 // lost is the end of the session: all rooms are left, as far as the server is concerned.
-func (m *MUC) lost() {
+func (m *MUC) lost(cause error) {
 	m.mu.Lock()
 	if m.end != nil {
 		m.end()
@@ -62,7 +62,7 @@ func (m *MUC) lost() {
 	m.session, m.end = nil, nil
 	m.mu.Unlock()
 	for _, r := range m.all() {
-		r.lost(&xmpp.DisconnectedError{})
+		r.lost(cause)
 	}
 }
 
@@ -93,7 +93,7 @@ func (m *MUC) deactivated() {
 			_ = s.Send(xmpp.NoWait, unavailable(jid))
 		}
 	}
-	m.lost()
+	m.lost(xmpp.ErrInvalidState)
 }
 
 // alive reports whether there is a session, which may be waiting for its next connection.
@@ -122,9 +122,8 @@ func (l listener) DidDisconnect(_ context.Context, s *xmpp.Stream, _ error) {
 	}
 	go func() {
 		defer cancel()
-		_ = s.Await(ctx, nil)
-		if ctx.Err() == nil {
-			m.lost()
+		if err := s.Await(ctx, nil); ctx.Err() == nil {
+			m.lost(err)
 		}
 	}()
 }
