@@ -160,8 +160,7 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 	ctx, cancel := context.WithTimeoutCause(ctx, r.m.cfg.JoinTimeout, ErrNoAnswer)
 	defer cancel()
 	fail := func(reason error) *JoinError { return &JoinError{Room: r.jid, Nick: a.nick, Reason: reason} }
-	info, err := r.ask(ctx)
-	if err != nil {
+	if _, err := r.ask(ctx); err != nil {
 		se := (*stanza.Error)(nil)
 		switch {
 		case !errors.As(err, &se):
@@ -173,7 +172,10 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 		}
 	}
 	// Sections 7.1 and 7.2: who is let in gets others' presence, the own one, the history and the subject, in this order.
-	p := r.joinPresence(a, jid, opts, info)
+	p, jerr := r.joinPresence(a, jid, opts)
+	if jerr != nil {
+		return jerr
+	}
 	if err := s.Send(ctx, p); err != nil {
 		return fail(reasonOfErr(ctx, err))
 	}
@@ -227,10 +229,13 @@ func (r *Room) ask(ctx context.Context) (*Info, error) {
 	return info, err
 }
 
-// joinPresence asks to be let in, section 7.2.1, and marks the attempt as sent.
-func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions, _ *Info) *stanza.Presence {
+// joinPresence asks to be let in, section 7.2.1, and marks the attempt as sent, unless it was called off.
+func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza.Presence, *JoinError) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if a.err != nil {
+		return nil, a.err
+	}
 	a.sent, r.heard = true, time.Now()
 	p := r.presenceLocked(jid)
 	p.SetID(a.id)
@@ -265,7 +270,7 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions, _ *Info)
 		e.Up()
 	}
 	p.Add(x)
-	return p
+	return p, nil
 }
 
 // giveUp takes back an attempt that may have succeeded meanwhile, and returns its error.
@@ -315,9 +320,8 @@ func (r *Room) failLocked(e *JoinError) {
 
 // goLiveLocked is the end of the history.
 func (r *Room) goLiveLocked() {
-	r.live = true
-	if r.told.IsZero() {
-		r.told = time.Now()
+	if !r.live {
+		r.live, r.told = true, time.Now()
 	}
 	if a := r.attempt; a != nil {
 		r.readyLocked(a)

@@ -194,6 +194,7 @@ func TestJoinEnds(t *testing.T) {
 	try("ctx", plain+enter, context.Canceled, stop, gone)
 	try("ctx, in the room", plain+enter+self, context.Canceled, stop, gone)
 	try("Leave", plain+enter, muc.ErrLeft, leave, gone)
+	try("Leave, before", askInfo, muc.ErrLeft, leave, "S: <iq type='error' from='garden@rooms.test' to='{jid}' id='{info}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
 	try("removed", plain+enter+"\nS: <presence type='unavailable' from='garden@rooms.test/Juliet' to='{jid}'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/><status code='307'/></x></presence>",
 		muc.ErrRemoved, nil, "")
 	try("connection", plain+enter, xmpp.ErrClosed, func(t *testing.T, g *guest, _ context.CancelFunc) { _ = g.s.Close(t.Context()) }, "")

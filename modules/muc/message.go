@@ -23,7 +23,7 @@ type Message struct {
 	Body       string   // in the language of the stream, or the first; empty for messages that say nothing to people, such as chat states
 	Time       time.Time
 	Delayed    bool // it is told as history, Time is what the room says; otherwise Time is when it came
-	Own        bool // by oneself, from here or from another client of the account with the same nickname
+	Own        bool // by oneself, from here or from another client of the account; in a history without occupant ids, by whoever had the nickname
 	Private    bool
 	Codes      Codes           // what the room says with it
 	Stanza     *stanza.Message // as it came
@@ -92,10 +92,11 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 		return
 	}
 	r.ids.note(o)
-	r.told = time.Now()
-	self := r.selfLocked()
-	m.Own = r.sent.reflected(m, nick == r.nick) || !m.Delayed && nick == r.nick && nick != "" ||
-		m.OccupantID != "" && m.OccupantID == self.ID
+	if r.live { // of a history that breaks off, the rest is to be asked for
+		r.told = time.Now()
+	}
+	mine := nick == r.nick && (!m.Delayed || m.OccupantID == "")
+	m.Own = r.sent.reflected(m, nick == r.nick) || mine || m.OccupantID != "" && m.OccupantID == r.selfLocked().ID
 	notify(r, ofMessage, func(ctx context.Context, d MessageDelegate) { d.RoomDidReceiveMessage(ctx, r, m) })
 }
 

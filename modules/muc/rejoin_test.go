@@ -183,3 +183,67 @@ func TestNoRejoin(t *testing.T) {
 		j.join(t, garden, "Juliet", muc.JoinOptions{})
 	})
 }
+
+// TestRel_RoomDisconnects: a client that loses its connection again and again while others talk hears every message once, and of each sender in order.
+func TestRel_RoomDisconnects(t *testing.T) {
+	for _, noIDs := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noIDs=%v", noIDs), func(t *testing.T) {
+			checkGoroutines(t)
+			const senders, each, kills = 3, 100, 20
+			srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{NoIDs: noIDs, History: 1000}), xmpptest.WithoutStreamManagement())
+			garden := srv.Room("garden")
+			ro := newGuest(t, muc.Config{RejoinMin: 10 * time.Millisecond}, func(setup func(*xmpp.Stream)) *xmpp.Stream {
+				s, err := xmpp.New(srv.Config("romeo"))
+				must(t, err)
+				t.Cleanup(func() { _ = s.Close(context.Background()) })
+				setup(s)
+				must(t, errors.Join(reconnect.New(reconnect.Config{InitialDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond, ResetAfter: -1}).Activate(s), s.Login(t.Context())))
+				return s
+			})
+			heard := make(chan string, senders*each*2)
+			ro.m.AddDelegate(muc.Delegate{Message: muc.MessageFunc(func(_ context.Context, _ *muc.Room, m *muc.Message) { heard <- m.Nick + " " + m.Body })}, nil)
+			ro.join(t, garden, "Romeo", muc.JoinOptions{})
+			done := make(chan error, senders)
+			for i := range senders {
+				g := visit(t, srv, fmt.Sprint("sender", i), muc.Config{})
+				r := g.join(t, garden, fmt.Sprint("s", i), muc.JoinOptions{})
+				go func() {
+					for n := range each {
+						if _, err := r.SendAndWait(t.Context(), stanza.NewMessage(stanza.Groupchat, garden, fmt.Sprint(n))); err != nil {
+							done <- err
+							return
+						}
+						time.Sleep(time.Millisecond)
+					}
+					done <- nil
+				}()
+			}
+			for range kills {
+				time.Sleep(7 * time.Millisecond)
+				for _, full := range srv.Sessions("romeo") {
+					srv.Kill(full)
+				}
+			}
+			for range senders {
+				must(t, <-done)
+			}
+			next := map[string]int{}
+			for range senders * each {
+				select {
+				case got := <-heard:
+					nick, n, _ := strings.Cut(got, " ")
+					if n != fmt.Sprint(next[nick]) {
+						t.Fatalf("%s where %d was to come", got, next[nick])
+					}
+					next[nick]++
+				case <-time.After(5 * time.Second):
+					t.Fatalf("missing: heard %v; %v; %s", next, ro.m.Room(garden).State(), ro.take(t))
+				}
+			}
+			if len(heard) > 0 {
+				t.Errorf("%d too many", len(heard))
+			}
+			t.Logf("%s", strings.Join([]string{fmt.Sprint(strings.Count(ro.take(t), "rejoin=true")), "times back"}, " "))
+		})
+	}
+}

@@ -147,22 +147,34 @@ func (r *Room) rejoinLocked(pause time.Duration) {
 	r.stop = cancel
 	go func() {
 		defer cancel()
-		for n := 0; sleep(ctx, pause) == nil; n++ {
-			if r.rejoin(ctx, s) {
+		for n := 0; sleep(ctx, pause) == nil; {
+			switch r.rejoin(ctx, s) {
+			case over:
 				return
+			case later:
+				pause = r.m.backoff(n)
+				n++
+			case atOnce:
+				pause = 0
 			}
-			pause = r.m.backoff(n)
 		}
 	}()
 }
 
-// rejoin makes one attempt and reports whether it was the last.
-func (r *Room) rejoin(ctx context.Context, s *xmpp.Stream) (done bool) {
+// What follows an attempt.
+const (
+	over = iota
+	later
+	atOnce
+)
+
+// rejoin makes one attempt and says what follows.
+func (r *Room) rejoin(ctx context.Context, s *xmpp.Stream) (next int) {
 	select { // not all rooms at once
 	case r.m.joins <- struct{}{}:
 		defer func() { <-r.m.joins }()
 	case <-ctx.Done():
-		return true
+		return over
 	}
 	r.mu.Lock()
 	nick, opts := r.nick, r.opts
@@ -182,19 +194,32 @@ func (r *Room) rejoin(ctx context.Context, s *xmpp.Stream) (done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil {
-		return true
+		return over
 	}
 	je := (*JoinError)(nil)
-	if err == nil || !errors.As(err, &je) || !r.want {
+	switch {
+	case err == nil || !errors.As(err, &je) || !r.want:
 		r.stop = nil
-		return true
+		return over
+	case lostConnection(err) && r.m.alive(): // an attempt of the session before, in which this one took part
+		return atOnce
+	case lostConnection(err): // the next session tries again
+		r.stop = nil
+		return over
 	}
 	again := je.Temporary()
-	if !again {
-		r.want, r.before, r.stop = false, nil, nil
-	}
 	notify(r, ofJoin, func(ctx context.Context, d JoinDelegate) { d.RoomDidNotJoin(ctx, r, je, again) })
-	return !again
+	if again {
+		return later
+	}
+	r.want, r.before, r.stop = false, nil, nil
+	return over
+}
+
+// lostConnection tells errors of the stream from those of the room.
+func lostConnection(err error) bool {
+	de := (*xmpp.DisconnectedError)(nil)
+	return errors.As(err, &de) || errors.Is(err, xmpp.ErrClosed) || errors.Is(err, xmpp.ErrInvalidState)
 }
 
 func (r *Room) stopRejoinLocked() {
