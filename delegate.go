@@ -324,30 +324,15 @@ func sameSignature(method, want reflect.Type) bool {
 	return true
 }
 
-// check finds the mistakes that can be found at registration, and names the delegate.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
+// named names a delegate that has no name after the type of what is set first.
+func (d Delegate) named() Delegate {
+	rv := reflect.ValueOf(d)
 	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.Kind() != reflect.Interface || f.IsNil() {
-			continue
-		}
-		found = true
-		v := f.Elem()
-		switch v.Kind() {
-		case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Slice:
-			if v.IsNil() {
-				panic(fmt.Sprintf("xmpp: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-			}
-		}
-		if d.Name == "" {
-			d.Name = v.Type().String()
+		if f := rv.Field(i); d.Name == "" && f.Kind() == reflect.Interface && !f.IsNil() {
+			d.Name = f.Elem().Type().String()
 		}
 	}
-	if !found {
-		panic("xmpp: AddDelegate: no family is set in the Delegate " + d.Name)
-	}
+	return d
 }
 
 // AddDelegate registers a delegate. Its callbacks come in the order of registration where they share a queue.
@@ -357,6 +342,6 @@ func (d *Delegate) check() {
 // remove takes the delegate away: no callback of it starts any more, and it returns when a running one has ended or ctx has.
 // Given the ctx of a callback on the same queue it does not wait.
 func (s *Stream) AddDelegate(d Delegate) (remove func(ctx context.Context) error) {
-	d.check()
+	d = d.named()
 	return s.delegates.Add(d.Name, d.Queue, d)
 }

@@ -2,6 +2,8 @@ package xmpp
 
 import (
 	"context"
+	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -46,7 +48,11 @@ type listener struct {
 //
 // remove takes it away: no callback of it starts any more, and remove returns when a running one has ended,
 // or ctx has. It does not wait when it is given the ctx of a callback on the same queue.
+//
+// Like http.Handle it panics at once for mistakes in the program: v is nil, or an interface that holds a nil pointer or func;
+// or D is a struct of interfaces, a family each, and one of them is such a nil, or none is set.
 func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx context.Context) error) {
+	checkListener(reflect.ValueOf(&v).Elem())
 	if queue == nil {
 		queue = NewQueue()
 	}
@@ -58,6 +64,43 @@ func (d *Delegates[D]) Add(name string, queue *Queue, v D) (remove func(ctx cont
 		}
 		return e.queue.waitFor(ctx, &e.listener)
 	}
+}
+
+// checkListener panics for what cannot be called.
+func checkListener(v reflect.Value) {
+	if v.Kind() != reflect.Struct {
+		if isNil(v) {
+			panic(fmt.Sprintf("%s: nil was added", v.Type()))
+		}
+		return
+	}
+	families, set := 0, 0
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.Kind() != reflect.Interface {
+			continue
+		}
+		if families++; f.IsNil() {
+			continue
+		}
+		if set++; isNil(f) {
+			panic(fmt.Sprintf("%s.%s is a nil %s", v.Type(), v.Type().Field(i).Name, f.Elem().Type()))
+		}
+	}
+	if families > 0 && set == 0 {
+		panic(fmt.Sprintf("%s: no family is set", v.Type()))
+	}
+}
+
+// isNil also knows a nil in an interface.
+func isNil(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Interface:
+		return v.IsNil() || isNil(v.Elem())
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
 }
 
 // Notify calls each listener on its queue. It only posts and never waits.

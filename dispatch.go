@@ -339,6 +339,32 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 	}
 }
 
+// acceptable reports whether a stanza may go on. Of an IQ that may not, nobody hears; a request among them is answered if it can be.
+func (s *Stream) acceptable(st stanza.Stanza) bool {
+	iq, ok := st.(*stanza.IQ)
+	switch {
+	case !ok:
+		return true
+	case !iq.Type().Valid() || iq.ID() == "":
+		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
+	case iq.RequiresResponse() && !hasOnePayload(iq): // RFC 6120 section 8.2.3 rule 5
+		s.log.Debug("xmpp: refused a request that has not one payload", "from", clip(iq.From().String()), "id", clip(iq.ID()))
+		s.answer(iq, stanza.BadRequest)
+	default:
+		return true
+	}
+	s.stats.malformed.Add(1)
+	return false
+}
+
+func hasOnePayload(iq *stanza.IQ) bool {
+	n := 0
+	for range stanza.Children(iq.Element(), stanza.Any, stanza.Any) {
+		n++
+	}
+	return n == 1 && iq.Payload() != nil
+}
+
 // readerContext is the ctx of what runs inline on the reader.
 func (s *Stream) readerContext() context.Context {
 	return s.session.Load().inline(s)

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,13 @@ type pendingIQ struct {
 	lost   chan struct{}   // closed when the session is lost
 	err    error           // why; read after lost
 	done   func()          // of Stream.waiting
+
+	receive answerReceiver // nil if nothing is to run inline
+	failed  error          // of receive; read after answer
 }
+
+// answerReceiver takes an answer over on the reader.
+type answerReceiver func(ctx context.Context, answer *stanza.IQ) error
 
 func (p *pendingIQs) add(id string, req *pendingIQ) error {
 	p.mu.Lock()
@@ -37,12 +44,15 @@ func (p *pendingIQs) add(id string, req *pendingIQ) error {
 	return nil
 }
 
-func (p *pendingIQs) remove(id string, req *pendingIQ) {
+// remove reports false if the reader has taken the request, or failed it, before.
+func (p *pendingIQs) remove(id string, req *pendingIQ) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.m[id] == req {
-		delete(p.m, id)
+	if p.m[id] != req {
+		return false
 	}
+	delete(p.m, id)
+	return true
 }
 
 // take returns the request that an answer with this id and sender completes. forged means: an open id, the wrong sender.
@@ -91,99 +101,135 @@ func (s *Stream) IsValidResponse(from, to JID) bool { return answers(from, to, s
 // with the loss of the connection ([*DisconnectedError]), or with Close ([ErrClosed]).
 // It may be called from any callback; from an interceptor it returns [ErrInInterceptor].
 // Whoever does not want to wait starts a goroutine.
+//
+// A module whose state the answer changes uses [Stream.SendIQThen]; one whose request has to be ahead of what is sent later, [Stream.StartIQ].
 func (s *Stream) SendIQ(ctx context.Context, iq *stanza.IQ) (*stanza.IQ, error) {
+	return s.sendIQ(ctx, iq, nil)
+}
+
+// SendIQThen is [Stream.SendIQ] for a module whose state the answer changes: receive takes it over where it stands in the stream,
+// so that what follows it, such as a push, finds the state that it has made.
+//
+// receive is called with the answer, a result or an error, on the goroutine that reads: after the modules' Receive, before delegates hear of it
+// and before the next stanza. It must not wait, and must not call the application's code, as [Receiver] says; its ctx is that of an interceptor.
+// It may take the module's lock, so the caller must not hold that. Without an answer it is not called, and when SendIQThen has returned,
+// it has run or never does.
+//
+// SendIQThen returns what receive does. If that is nil, or there was no answer, it is the error of SendIQ: that of the answer, if it is one.
+func (s *Stream) SendIQThen(ctx context.Context, iq *stanza.IQ, receive func(ctx context.Context, answer *stanza.IQ) error) error {
+	_, err := s.sendIQ(ctx, iq, receive)
+	return err
+}
+
+// sendIQ is both steps of a request, with one deadline.
+func (s *Stream) sendIQ(ctx context.Context, iq *stanza.IQ, receive answerReceiver) (*stanza.IQ, error) {
 	if callOf(ctx).inline {
 		return nil, ErrInInterceptor
 	}
-	if !iq.RequiresResponse() {
-		return nil, fmt.Errorf("%w: SendIQ takes an IQ of type get or set", ErrInvalidParameter)
-	}
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if _, has := ctx.Deadline(); !has {
-		c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
-		defer cancel()
-		ctx = c
-	}
-	id, req, err := s.startIQ(ctx, iq)
+	ctx, cancel := s.withIQTimeout(ctx)
+	defer cancel()
+	wait, err := s.StartIQ(ctx, iq, receive)
 	if err != nil {
 		return nil, err
 	}
-	return s.awaitIQ(ctx, id, req)
+	return wait(ctx)
 }
 
-// StartIQ is [Stream.SendIQ] in two steps, for a module whose request has to be ahead of what is sent later:
-// the roster is asked for before presence is sent (RFC 6121 section 2.2). It queues the request and returns, and does not wait
-// for the answer, so a module may call it in ReceiveSession. It returns the errors of [Stream.Send].
-//
-// wait returns what SendIQ does. It must be called, once, on a goroutine that may wait; until it has returned,
-// the reader goes on although a delegate's queue is full. Without a deadline in its ctx it ends after Config.IQTimeout.
-func (s *Stream) StartIQ(ctx context.Context, iq *stanza.IQ) (wait func(context.Context) (*stanza.IQ, error), err error) {
-	if !iq.RequiresResponse() {
-		return nil, fmt.Errorf("%w: StartIQ takes an IQ of type get or set", ErrInvalidParameter)
+func (s *Stream) withIQTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
 	}
-	id, req, err := s.startIQ(ctx, iq)
+	return context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
+}
+
+// StartIQ is [Stream.SendIQThen] in two steps, for a module whose request has to be ahead of what is sent later:
+// the roster is asked for before presence is sent (RFC 6121 section 2.2). It queues the request and returns, and does not wait
+// for the answer, so a module may call it in ReceiveSession. It returns the errors of [Stream.Send]: then nothing is sent.
+// receive is that of SendIQThen, and may be called before StartIQ returns; nil if nothing is to be taken over.
+//
+// wait returns the answer, or the error of SendIQThen. It must be called, once, on a goroutine that may wait; until it has returned,
+// the reader goes on although a delegate's queue is full. Without a deadline in its ctx it ends after Config.IQTimeout.
+func (s *Stream) StartIQ(ctx context.Context, iq *stanza.IQ, receive func(ctx context.Context, answer *stanza.IQ) error) (wait func(context.Context) (*stanza.IQ, error), err error) {
+	if !iq.RequiresResponse() {
+		return nil, fmt.Errorf("%w: a request is an IQ of type get or set", ErrInvalidParameter)
+	}
+	done := s.waiting() // from here on, for the reader
+	defer func() {
+		if wait == nil { // also where an interceptor panics
+			done()
+		}
+	}()
+	o, err := s.prepare(ctx, iq)
 	if err != nil {
+		return nil, err
+	}
+	final, ok := o.st.(*stanza.IQ) // interceptors may have replaced it
+	if !ok || !final.RequiresResponse() {
+		return nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
+	}
+	id := final.ID()
+	req := &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{}), done: done, receive: receive}
+	if err := s.pending.add(id, req); err != nil {
+		return nil, err
+	}
+	if err := s.transmit(ctx, o); err != nil {
+		s.pending.remove(id, req)
 		return nil, err
 	}
 	return func(ctx context.Context) (*stanza.IQ, error) {
-		if _, has := ctx.Deadline(); !has {
-			c, cancel := context.WithTimeoutCause(ctx, s.cfg.IQTimeout, ErrIQTimeout)
-			defer cancel()
-			ctx = c
-		}
+		ctx, cancel := s.withIQTimeout(ctx)
+		defer cancel()
 		return s.awaitIQ(ctx, id, req)
 	}, nil
 }
 
-// startIQ queues a request. Without an error, awaitIQ must follow: the reader takes it for waiting from here on.
-func (s *Stream) startIQ(ctx context.Context, iq *stanza.IQ) (id string, req *pendingIQ, err error) {
-	done := s.waiting()
-	defer func() {
-		if req == nil {
-			done()
-		}
-	}()
-	if iq.ID() == "" {
-		iq = iq.Copy()
-		iq.SetID(s.cfg.NewID())
-	}
-	o, err := s.prepare(ctx, iq)
-	if err != nil {
-		return "", nil, err
-	}
-	final, ok := o.st.(*stanza.IQ) // interceptors may have replaced it
-	if !ok || !final.RequiresResponse() {
-		return "", nil, fmt.Errorf("%w: an interceptor made no request of the request", ErrInvalidParameter)
-	}
-	p := &pendingIQ{to: final.To(), answer: make(chan *stanza.IQ, 1), lost: make(chan struct{}), done: done}
-	if err := s.pending.add(final.ID(), p); err != nil {
-		return "", nil, err
-	}
-	if err := s.transmit(ctx, o); err != nil {
-		s.pending.remove(final.ID(), p)
-		return "", nil, err
-	}
-	return final.ID(), p, nil
-}
-
+// awaitIQ does not return while the reader is completing the request.
 func (s *Stream) awaitIQ(ctx context.Context, id string, req *pendingIQ) (*stanza.IQ, error) {
 	defer req.done()
-	defer s.pending.remove(id, req)
+	var err error
 	select {
 	case answer := <-req.answer:
-		if answer.IsError() {
-			return nil, answer.Err()
-		}
-		return answer, nil
+		return req.outcome(answer)
 	case <-req.lost:
 		return nil, req.err
 	case <-s.closing:
-		return nil, ErrClosed
+		err = ErrClosed
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	if s.pending.remove(id, req) {
+		return nil, err
+	}
+	select {
+	case answer := <-req.answer:
+		return req.outcome(answer)
+	case <-req.lost:
+		return nil, err
+	}
+}
+
+func (p *pendingIQ) outcome(answer *stanza.IQ) (*stanza.IQ, error) {
+	switch {
+	case p.failed != nil:
+		return nil, p.failed
+	case answer.IsError():
+		return nil, answer.Err()
+	}
+	return answer, nil
+}
+
+// complete hands an answer to whoever waits, and runs what is to run before it is handed on.
+func (s *Stream) complete(req *pendingIQ, answer *stanza.IQ) {
+	defer func() { req.answer <- answer }()
+	if req.receive == nil {
+		return
+	}
+	req.failed = errors.New("xmpp: what takes the answer over panicked") // unless it returns
+	defer s.onPanic("SendIQThen")
+	req.failed = req.receive(s.readerContext(), answer)
 }
 
 // IQHandler answers a request. It runs on its queue, with the ctx of a callback, and answers with
@@ -257,32 +303,6 @@ func (h *handlers) find(iq *stanza.IQ, ns, name string) *handler {
 	return h.m[handlerKey{iq.Type(), ns, ""}]
 }
 
-// acceptable reports whether a stanza may go on. Of an IQ that may not, nobody hears; a request among them is answered if it can be.
-func (s *Stream) acceptable(st stanza.Stanza) bool {
-	iq, ok := st.(*stanza.IQ)
-	switch {
-	case !ok:
-		return true
-	case !iq.Type().Valid() || iq.ID() == "":
-		s.log.Warn("xmpp: dropped an IQ without an id or of an unknown type")
-	case iq.RequiresResponse() && !hasOnePayload(iq): // RFC 6120 section 8.2.3 rule 5
-		s.log.Debug("xmpp: refused a request that has not one payload", "from", clip(iq.From().String()), "id", clip(iq.ID()))
-		s.answer(iq, stanza.BadRequest)
-	default:
-		return true
-	}
-	s.stats.malformed.Add(1)
-	return false
-}
-
-func hasOnePayload(iq *stanza.IQ) bool {
-	n := 0
-	for range stanza.Children(iq.Element(), stanza.Any, stanza.Any) {
-		n++
-	}
-	return n == 1 && iq.Payload() != nil
-}
-
 // handleIQ routes an IQ that has passed interceptors and modules.
 func (s *Stream) handleIQ(iq *stanza.IQ) {
 	if iq.RequiresResponse() {
@@ -296,7 +316,7 @@ func (s *Stream) handleAnswer(iq *stanza.IQ) {
 	req, forged := s.pending.take(iq.ID(), iq.From(), s.MyJID())
 	switch {
 	case req != nil:
-		req.answer <- iq
+		s.complete(req, iq)
 	case forged:
 		s.stats.forged.Add(1)
 		s.log.Warn("xmpp: ignored an answer from the wrong sender", "from", clip(iq.From().String()), "id", clip(iq.ID()))

@@ -61,6 +61,15 @@ type SubscriptionFinder interface {
 	SharesPresence(with JID) (yes, known bool)
 }
 
+// BlockFinder is a [Module] that knows who is blocked: modules/blocking.
+// What goes to those who are blocked the server refuses; a module sends them nothing of its own accord, and adds nothing to what the application sends.
+type BlockFinder interface {
+	// IsBlocked reports whether the account has blocked an address, by itself, its bare address or its domain.
+	// known is false as long as the list was not fetched in this session: yes is then what was known last.
+	// It is false for the zero JID. It does not wait and asks nobody.
+	IsBlocked(jid JID) (yes, known bool)
+}
+
 // AvatarKeeper is a [Module] that notes the avatars of contacts: modules/roster.
 type AvatarKeeper interface {
 	// KeepAvatar notes the hash of a contact's avatar, lower-case hexadecimal SHA-1; empty if there is none any more.
@@ -69,7 +78,7 @@ type AvatarKeeper interface {
 }
 
 // PresenceClaimer is a [Module] to which the presence of some addresses belongs, such as that of the rooms it has joined.
-// modules/roster leaves such presence alone.
+// Other modules leave such presence alone: see [Stream.IsPresenceClaimed].
 type PresenceClaimer interface {
 	// ClaimsPresence reports whether presence from that address belongs to the module. It does not wait and asks nobody.
 	ClaimsPresence(from JID) bool
@@ -179,6 +188,16 @@ func ModuleOf[T any](s *Stream) (m T, ok bool) {
 		}
 	}
 	return m, false
+}
+
+// IsPresenceClaimed reports whether presence from an address belongs to an active module that is a [PresenceClaimer].
+func (s *Stream) IsPresenceClaimed(from JID) bool {
+	for _, m := range s.modules.all() {
+		if c, ok := m.(PresenceClaimer); ok && c.ClaimsPresence(from) {
+			return true
+		}
+	}
+	return false
 }
 
 // AutoDelegate calls attach for every module of type T that is active now or becomes so later, each with its own

@@ -323,7 +323,7 @@ type asker struct {
 func (*asker) Name() string                    { return "asker" }
 func (a *asker) Activate(s *xmpp.Stream) error { return a.Attach(s, a, nil) }
 func (a *asker) ReceiveSession(ctx context.Context, _ xmpp.SessionKind) {
-	wait, err := a.Stream().StartIQ(ctx, inquiry(xmpp.JID{}, "first"))
+	wait, err := a.Stream().StartIQ(ctx, inquiry(xmpp.JID{}, "first"), nil)
 	if err != nil {
 		a.answers <- err
 		return
@@ -370,10 +370,44 @@ func TestStartIQ(t *testing.T) {
 		}
 	}
 	s := newStream(t, configFor(srv, "alice"))
-	if _, err := s.StartIQ(t.Context(), stanza.NewIQ(stanza.Result, xmpp.JID{}, nil)); !errors.Is(err, xmpp.ErrInvalidParameter) {
+	if _, err := s.StartIQ(t.Context(), stanza.NewIQ(stanza.Result, xmpp.JID{}, nil), nil); !errors.Is(err, xmpp.ErrInvalidParameter) {
 		t.Errorf("StartIQ of a result returned %v", err)
 	}
-	if _, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x")); !errors.As(err, new(*xmpp.DisconnectedError)) {
+	if _, err := s.StartIQ(t.Context(), inquiry(xmpp.JID{}, "x"), nil); !errors.As(err, new(*xmpp.DisconnectedError)) {
 		t.Errorf("StartIQ without a connection returned %v", err)
 	}
+}
+
+// claimer is a module with a room.
+type claimer struct {
+	xmpp.ModuleBase
+	room string
+}
+
+func (c *claimer) Name() string                      { return "claimer" }
+func (c *claimer) Activate(s *xmpp.Stream) error     { return c.Attach(s, c, nil) }
+func (c *claimer) ClaimsPresence(from xmpp.JID) bool { return from.Local() == c.room }
+
+// TestIsPresenceClaimed: any active module may claim presence, not only the first.
+func TestIsPresenceClaimed(t *testing.T) {
+	s := newStream(t, xmpp.Config{JID: xmpp.MustParseJID("alice@example.test")})
+	a, b := &claimer{room: "a"}, &claimer{room: "b"}
+	if err := errors.Join(a.Activate(s), b.Activate(s)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(want string) {
+		t.Helper()
+		got := ""
+		for _, room := range []string{"a", "b", "c"} {
+			if s.IsPresenceClaimed(xmpp.MustParseJID(room + "@rooms.example.test/x")) {
+				got += room
+			}
+		}
+		if got != want {
+			t.Errorf("claimed: %q, want %q", got, want)
+		}
+	}
+	check("ab")
+	a.Deactivate()
+	check("b")
 }

@@ -5,29 +5,29 @@
 //	p := ping.New(ping.Config{})
 //	err := p.Activate(stream)
 //
-//	| package   | what it does                                    | specification |
-//	|-----------|-------------------------------------------------|---------------|
-//	| avatar    | shows the pictures of people, and the own one   | XEP-0084, XEP-0153, XEP-0398 |
-//	| blocking  | blocks others, and knows who is blocked         | XEP-0191      |
-//	| caps      | knows what others can do, mostly without asking | XEP-0115, XEP-0390 |
-//	| chatstates | tells who is typing                            | XEP-0085      |
-//	| csi       | tells the server whether somebody is looking    | XEP-0352      |
-//	| disco     | finds out what others are and can do, and tells | XEP-0030      |
-//	| entitytime | asks others for the time, and tells them        | XEP-0202      |
-//	| idle      | tells contacts since when nobody uses the client | XEP-0319      |
-//	| lastactivity | asks since when others are idle, or gone        | XEP-0012      |
-//	| muc       | takes part in rooms, and stays in them          | XEP-0045, XEP-0249, XEP-0410, XEP-0421 |
-//	| nick      | tells others by what name one is to be called   | XEP-0172      |
-//	| ping      | asks whether somebody is there, and answers so  | XEP-0199      |
-//	| privacy   | manages privacy lists, on older servers         | XEP-0016      |
-//	| privatexml | keeps an application's own data on the server  | XEP-0049      |
-//	| pubsub    | publishes items, and hears of those of others   | XEP-0060, XEP-0163 |
-//	| receipts  | tells that a message has arrived                | XEP-0184      |
-//	| reconnect | logs in again when the connection is lost       | RFC 6120      |
-//	| roster    | keeps the contacts, and knows who is there      | RFC 6121      |
-//	| sm        | keeps a session over the loss of its connection | XEP-0198      |
-//	| vcard     | reads and writes vCards, and keeps those read   | XEP-0054, XEP-0292 |
-//	| version   | asks others what software they use              | XEP-0092      |
+//	| package      | what it does                                     | specification                |
+//	|--------------|--------------------------------------------------|------------------------------|
+//	| avatar       | shows the pictures of people, and the own one    | XEP-0084, XEP-0153, XEP-0398 |
+//	| blocking     | blocks others, and knows who is blocked          | XEP-0191                     |
+//	| caps         | knows what others can do, mostly without asking  | XEP-0115, XEP-0390           |
+//	| chatstates   | tells who is typing                              | XEP-0085                     |
+//	| csi          | tells the server whether somebody is looking     | XEP-0352                     |
+//	| disco        | finds out what others are and can do, and tells  | XEP-0030                     |
+//	| entitytime   | asks others for the time, and tells them         | XEP-0202                     |
+//	| idle         | tells contacts since when nobody uses the client | XEP-0319                     |
+//	| lastactivity | asks since when others are idle, or gone         | XEP-0012                     |
+//	| muc          | takes part in rooms, and stays in them           | XEP-0045, XEP-0249, XEP-0410 |
+//	| nick         | tells others by what name one is to be called    | XEP-0172                     |
+//	| ping         | asks whether somebody is there, and answers so   | XEP-0199                     |
+//	| privacy      | manages privacy lists, on older servers          | XEP-0016                     |
+//	| privatexml   | keeps an application's own data on the server    | XEP-0049                     |
+//	| pubsub       | publishes items, and hears of those of others    | XEP-0060, XEP-0163           |
+//	| receipts     | tells that a message has arrived                 | XEP-0184                     |
+//	| reconnect    | logs in again when the connection is lost        | RFC 6120                     |
+//	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
+//	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
+//	| vcard        | reads and writes vCards, and keeps those read    | XEP-0054, XEP-0292           |
+//	| version      | asks others what software they use               | XEP-0092                     |
 //
 // A module in another repository can do all that these can: see CONTRIBUTING.md.
 //

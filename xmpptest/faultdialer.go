@@ -24,8 +24,9 @@ type FaultDialer struct {
 	// Faults says what goes wrong on a connection; n counts the connections from 0.
 	// It may be called at the same time for several. If nil, nothing does.
 	Faults func(n int) Faults
-	// Budget is how many connections are cut by their Faults; those that come to a limit later go on without one.
-	// If zero, all are cut.
+	// Budget is how many connections are cut by their Faults; those that come to a limit later go on without one,
+	// so that what the test has sent can arrive in the end.
+	// If zero, there is no end to it: every connection that comes to its limit is cut, the one that is to bring the rest as well.
 	Budget int
 
 	mu      sync.Mutex

@@ -21,6 +21,11 @@ type Faults struct {
 
 // RandomResets returns a function for [FaultDialer.Faults] that resets every connection
 // at a random byte from the first-th to the last-th, read and written together. The same seed gives the same bytes.
+//
+// Bytes are those on the wire. With TLS a login takes 7 to 9 KB, a short message 200 to 400 bytes.
+// So with first at 500 some logins are cut, too, and with first at 15,000 none is; with last below 6,000 there is never a session.
+// In the mean (first+last)/2 bytes pass between two cuts: 100 cuts under 10,000 messages, which are 2 to 4 MB, need less than 20,000.
+//
 // It panics unless 0 < first <= last.
 func RandomResets(seed uint64, first, last int64) func(n int) Faults {
 	if first <= 0 || first > last {

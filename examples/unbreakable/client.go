@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -16,9 +15,6 @@ type client struct {
 	*xmpp.Stream
 	sm        *sm.SM               // keeps what the server has not acknowledged, and resumes the session
 	reconnect *reconnect.Reconnect // logs in again
-
-	first sync.Once
-	begun chan struct{} // closed by the first session
 }
 
 func newClient(cfg xmpp.Config) (*client, error) {
@@ -28,33 +24,20 @@ func newClient(cfg xmpp.Config) (*client, error) {
 	}
 	c := &client{
 		Stream: s,
-		begun:  make(chan struct{}),
 		// Where the server has forgotten the session, what it had not acknowledged is sent again on a new one:
 		// without this it is reported only, since some of it may have arrived.
 		sm: sm.New(sm.Config{ResendOnNewSession: true}),
 		// Back soon, each time: the defaults are more polite to a server whose clients have all lost it.
 		reconnect: reconnect.New(reconnect.Config{InitialDelay: 200 * time.Millisecond, MaxDelay: time.Second, ResetAfter: -1}),
 	}
-	c.AddDelegate(xmpp.Delegate{Name: "client", Session: c})
 	return c, errors.Join(c.sm.Activate(s), c.reconnect.Activate(s))
 }
 
-// DidStartSession is called for every session, new or resumed.
-func (c *client) DidStartSession(context.Context, *xmpp.Stream, xmpp.SessionKind) {
-	c.first.Do(func() { close(c.begun) })
-}
-
-// start logs in, however many attempts that takes, and waits for the session. From then on the stream comes back by itself;
-// end is called when it is over for good.
+// start logs in, however many attempts that takes. From then on the stream comes back by itself; end is called when it is over for good.
 func (c *client) start(ctx context.Context, end context.CancelCauseFunc) error {
-	if err := c.reconnect.Start(); err != nil {
+	if err := c.reconnect.Login(ctx); err != nil {
 		return err
 	}
 	go func() { end(c.Wait(ctx)) }()
-	select {
-	case <-c.begun:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return nil
 }

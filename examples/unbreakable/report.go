@@ -61,7 +61,7 @@ func (s *score) line() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("%5.1f s   sent %d, acked %d, received %d   cut %d, resumed %d, resent %d   lost %d",
-		time.Since(s.begin).Seconds(), s.sent, s.acked, len(s.got), s.cuts+s.failed, st.Resumed, st.Resent, s.highest+1-len(s.got))
+		time.Since(s.begin).Seconds(), s.sent, s.acked, len(s.got), s.cuts+s.failed, st.Resumed, st.Replayed+st.Resent, s.highest+1-len(s.got))
 }
 
 // table is the account at the end. A run that was cut short cannot know what is lost.
@@ -83,6 +83,7 @@ func (s *score) table(short bool) string {
 		{"cut", s.cuts, "sessions that lost their connection"},
 		{"failed logins", s.failed, "cut as well, or refused"},
 		{"resumed", st.Resumed, "sessions that went on"},
+		{"replayed", st.Replayed, "stanzas that may have got lost, written again on them"},
 		{"new sessions", st.Sessions, "with the first one"},
 		{"resent", st.Resent, "on a new session"},
 		{"received", len(s.got), ""},

@@ -57,7 +57,22 @@ func newScore(messages int) *score {
 func (s *score) listen(sender, receiver *client) {
 	s.stats = sender.sm.Stats
 	sender.sm.AddDelegate(sm.Delegate{Ack: s}, s.queue)
-	sender.reconnect.AddDelegate(reconnect.Delegate{Outage: s, Attempt: s}, s.queue)
+	sender.reconnect.AddDelegate(reconnect.Delegate{
+		Outage: reconnect.OutageFuncs{
+			DidDetectAccidentalDisconnect: func(context.Context, *reconnect.Reconnect, error) {
+				s.count(func() {
+					s.cuts++
+					s.marks = append(s.marks, mark{at: time.Since(s.begin)})
+				})
+			},
+			DidReconnect: func(context.Context, *reconnect.Reconnect, xmpp.SessionKind) {
+				s.count(func() { s.marks = append(s.marks, mark{at: time.Since(s.begin), back: true}) })
+			},
+		},
+		Attempt: reconnect.AttemptFuncs{DidFail: func(context.Context, *reconnect.Reconnect, int, error) {
+			s.count(func() { s.failed++ }) // cut as well
+		}},
+	}, s.queue)
 	receiver.AddDelegate(xmpp.Delegate{Name: "score", Message: s})
 }
 
@@ -101,30 +116,6 @@ func (s *score) DidReceiveMessage(_ context.Context, _ *xmpp.Stream, m *stanza.M
 			s.highest = max(s.highest, n)
 		}
 	})
-}
-
-// ReconnectDidDetectAccidentalDisconnect is called when the connection was lost.
-func (s *score) ReconnectDidDetectAccidentalDisconnect(context.Context, *reconnect.Reconnect, error) {
-	s.count(func() {
-		s.cuts++
-		s.marks = append(s.marks, mark{at: time.Since(s.begin)})
-	})
-}
-
-// ReconnectDidReconnect is called when there is a session again.
-func (s *score) ReconnectDidReconnect(context.Context, *reconnect.Reconnect, xmpp.SessionKind) {
-	s.count(func() { s.marks = append(s.marks, mark{at: time.Since(s.begin), back: true}) })
-}
-
-// ReconnectDidGiveUp has nothing to add to what Stream.Wait returns.
-func (s *score) ReconnectDidGiveUp(context.Context, *reconnect.Reconnect, error) {}
-
-// ReconnectWillAttempt is called before each login.
-func (s *score) ReconnectWillAttempt(context.Context, *reconnect.Reconnect, int, time.Duration) {}
-
-// ReconnectDidFail is called when a login has failed: it was cut as well.
-func (s *score) ReconnectDidFail(context.Context, *reconnect.Reconnect, int, error) {
-	s.count(func() { s.failed++ })
 }
 
 func (s *score) received() int {

@@ -37,6 +37,7 @@ var sideways = map[string][]string{
 	"internal/interop":                 {"internal/integration"},
 	"examples/quickstart":              {"examples/internal/account"},
 	"examples/unbreakable":             {"examples/internal/account"},
+	"examples/contacts":                {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
 	"modules/muc":                      {"modules/disco"},
 	"modules/vcard":                    {"modules/pubsub"},

@@ -210,3 +210,19 @@ func TestIntegrationOwnerKilled(t *testing.T) {
 		t.Error("the owner started nothing")
 	}
 }
+
+// TestCPU: the processor time of a server grows with its work, and is gone with its process.
+func TestCPU(t *testing.T) {
+	Each(t, func(t *testing.T, s *Server) {
+		before := s.CPU()
+		if before < 10*time.Millisecond || before > time.Hour {
+			t.Errorf("it has taken %v so far", before)
+		}
+		for range 20 {
+			s.NewAccount(t)
+		}
+		if after := s.CPU(); after <= before {
+			t.Errorf("twenty accounts have taken no time: %v, %v before", after, before)
+		}
+	})
+}

@@ -93,6 +93,21 @@ func (p *process) alive() bool {
 	}
 }
 
+// cpu is the processor time of its threads.
+func (p *process) cpu() (sum time.Duration) {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(p.pid) + "/task/[0-9]*/schedstat")
+	for _, file := range tasks {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		first, _, _ := bytes.Cut(b, []byte{' '})
+		ns, _ := strconv.ParseInt(string(first), 10, 64)
+		sum += time.Duration(ns)
+	}
+	return sum
+}
+
 // signal sends to the process alone, or to its whole group.
 func (p *process) signal(sig syscall.Signal, group bool) {
 	if !p.alive() {

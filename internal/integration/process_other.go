@@ -20,6 +20,8 @@ func spawn(_, _ []string, _, _ string) (*process, error) { return nil, errLinux 
 
 func (*process) alive() bool { return false }
 
+func (*process) cpu() time.Duration { return 0 }
+
 func (*process) stop(time.Duration) error { return errLinux }
 
 func (*process) signal(syscall.Signal, bool) {}

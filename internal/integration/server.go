@@ -111,6 +111,16 @@ func (s *Server) url(scheme string, secure bool, path string) string {
 	return fmt.Sprintf("%s://localhost:%d%s", scheme, s.Port(HTTP), path)
 }
 
+// CPU is the processor time, user and system, that the server has taken since it was started; zero when it does not run.
+func (s *Server) CPU() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.cpu()
+}
+
 // Stop stops the server in order, as an administrator would, or kills it after six seconds. Data stays for Restart.
 // Clients see the connection closed, mostly after system-shutdown: at times a server closes before it has sent that.
 // A stopped server is left alone.

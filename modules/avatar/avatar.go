@@ -10,7 +10,11 @@
 // An avatar is named by its hash. Images are checked against it, bounded in size before they are decoded from base64, and never looked into:
 // see [Image]. They are kept by their hash, so that each is fetched once.
 //
-// The modules vcard and pubsub do the asking; they are made active when they are needed, if they are not.
+// The modules vcard and pubsub do the asking. They are made active when they are needed, if they are not: to configure them, or to announce
+// from the beginning that they are there, activate them before logging in. For metadata to come from contacts' servers, modules/disco and modules/caps must
+// be active, too; hashes in presence come without.
+//
+// The element of XEP-0153 in the own presence is the module's business: what others put there is replaced.
 package avatar
 
 import (
@@ -125,9 +129,7 @@ func (a *Avatar) Name() string { return "avatar" }
 func (a *Avatar) Features() []string { return []string{NSMetadata + "+notify"} }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (a *Avatar) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return a.delegates.Add("avatar", queue, d)
 }
 
@@ -230,7 +232,7 @@ func (a *Avatar) target(s *xmpp.Stream, of xmpp.JID) xmpp.JID {
 	switch {
 	case of.IsZero():
 		return own
-	case of.IsBare() || claimed(s, of):
+	case of.IsBare() || s.IsPresenceClaimed(of):
 		return of
 	}
 	a.mu.Lock()
@@ -239,16 +241,6 @@ func (a *Avatar) target(s *xmpp.Stream, of xmpp.JID) xmpp.JID {
 		return of
 	}
 	return of.Bare()
-}
-
-// claimed reports whether the presence of an address belongs to another module, such as that of rooms.
-func claimed(s *xmpp.Stream, from xmpp.JID) bool {
-	for m := range s.Modules() {
-		if c, ok := m.(xmpp.PresenceClaimer); ok && c.ClaimsPresence(from) {
-			return true
-		}
-	}
-	return false
 }
 
 // Receive hears of avatars.
@@ -312,7 +304,7 @@ func (a *Avatar) presence(s *xmpp.Stream, p *stanza.Presence) {
 		a.ownPresence(s, p)
 		return
 	}
-	occupant := from.IsFull() && (p.Child("x", "http://jabber.org/protocol/muc#user") != nil || claimed(s, from))
+	occupant := from.IsFull() && (p.Child("x", "http://jabber.org/protocol/muc#user") != nil || s.IsPresenceClaimed(from))
 	if p.Type() == stanza.Unavailable {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -36,6 +36,7 @@ type entry struct {
 	told     string    // the hash that the delegates were told last
 	queued   bool      // to be fetched
 	tried    time.Time // when it was fetched automatically last
+	asked    time.Time // when Photo has asked last without an answer
 	timer    *time.Timer
 	place    *list.Element // in its table; nil if it was dropped
 }
@@ -147,7 +148,8 @@ func (b *book) resetLocked() {
 	b.queue = nil
 	for _, t := range []*table{&b.contacts, &b.passing} {
 		for _, e := range t.m {
-			e.heard, e.pep, e.doubt, e.verify, e.queued, e.tried = false, false, "", false, false, time.Time{}
+			e.heard, e.pep, e.doubt, e.verify, e.queued = false, false, "", false, false
+			e.tried, e.asked = time.Time{}, time.Time{}
 			if e.timer != nil {
 				e.timer.Stop()
 				e.timer = nil

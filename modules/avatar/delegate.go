@@ -2,18 +2,16 @@ package avatar
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 
 	"github.com/go-xmppframework/xmpp"
 )
 
-// Delegate listens to an [Avatar]: a listener sets the families that it implements.
+// Delegate listens to an [Avatar]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Change  ChangeDelegate
-	Fetch   FetchDelegate
-	Storage StorageDelegate
+	Change  ChangeDelegate  // who has which avatar
+	Fetch   FetchDelegate   // images that did not come
+	Storage StorageDelegate // a storage that fails
 }
 
 // Change is what has become of somebody's avatar.
@@ -48,25 +46,6 @@ type FetchDelegate interface {
 type StorageDelegate interface {
 	// AvatarDidFailToStore is called each time that Config.Storage has failed. Everything goes on without: what is not stored is fetched again.
 	AvatarDidFailToStore(ctx context.Context, a *Avatar, err *StorageError)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("avatar: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("avatar: AddDelegate: no family is set")
-	}
 }
 
 // notify posts an event to the listeners for which pick does not return nil.

@@ -118,7 +118,7 @@ func TestRel_StorageSlow(t *testing.T) {
 // TestStored: the next process knows what this one knew.
 func TestStored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, store, r := newWorld(converting...), avatar.MemoryStorage(), new(roster)
+		w, store, r := newWorld(converting...), avatar.MemoryStorage(), new(keeper)
 		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{Storage: store})
 		c.w.take()

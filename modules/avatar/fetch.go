@@ -89,10 +89,10 @@ func (b *book) isFreshLocked(e *entry) bool {
 	if e.rec.Hash == "" {
 		most = noneAge
 	}
-	return e.heard || age >= 0 && age < most
+	return e.heard || age >= 0 && age < most || !e.asked.IsZero() && time.Since(e.asked) < noneAge
 }
 
-// stored is the image that is known of somebody, if it is there.
+// stored is the image that is known of somebody who cannot be asked, if it is there. It counts for a while.
 func (b *book) stored(ctx context.Context, e *entry) *Image {
 	if e == nil {
 		return nil
@@ -100,7 +100,13 @@ func (b *book) stored(ctx context.Context, e *entry) *Image {
 	b.a.mu.Lock()
 	hash := e.rec.Hash
 	b.a.mu.Unlock()
-	return b.storedImage(ctx, hash)
+	img := b.storedImage(ctx, hash)
+	if img != nil {
+		b.a.mu.Lock()
+		e.asked = time.Now()
+		b.a.mu.Unlock()
+	}
+	return img
 }
 
 // ask finds out which avatar somebody has, and notes it. It returns the image where that has come with it.

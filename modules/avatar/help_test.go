@@ -99,7 +99,7 @@ type world struct {
 	cards    map[string]string // vCards by address; "" is the own one
 	nodes    map[string]string // items by address and node
 	said     []string          // what was asked, and presence
-	refuse   string            // what is refused, by the beginning of what is said
+	refuse   string            // what is refused, by a part of what is said
 	slow     time.Duration     // how long an answer takes
 	now, top int               // requests under way, and at most
 }
@@ -242,7 +242,7 @@ func (w *world) answer(to, typ string, p *etree.Element) (result string, ok bool
 // say notes what is asked, and refuses it if it is to be refused. The lock is held.
 func (w *world) say(what string) (refusal string) {
 	w.said = append(w.said, what)
-	if w.refuse != "" && strings.HasPrefix(what, w.refuse) {
+	if w.refuse != "" && strings.Contains(what, w.refuse) {
 		return "!not-allowed"
 	}
 	return ""
@@ -342,22 +342,22 @@ type client struct {
 	heard *heard
 }
 
-// others are modules that tell about contacts.
-type roster struct {
+// keeper stands for modules/roster.
+type keeper struct {
 	xmpp.ModuleBase
 	mu       sync.Mutex
 	contacts map[string]bool // nil: nothing is known yet
 	kept     map[string]string
 }
 
-func (r *roster) Name() string { return "roster" }
-func (r *roster) Activate(s *xmpp.Stream) error {
+func (r *keeper) Name() string { return "roster" }
+func (r *keeper) Activate(s *xmpp.Stream) error {
 	return r.Attach(s, r, nil)
 }
-func (r *roster) SharesPresence(with xmpp.JID) (yes, known bool) {
+func (r *keeper) SharesPresence(with xmpp.JID) (yes, known bool) {
 	return r.contacts[with.Local()], r.contacts != nil
 }
-func (r *roster) KeepAvatar(of xmpp.JID, hash string) {
+func (r *keeper) KeepAvatar(of xmpp.JID, hash string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.kept == nil {
@@ -366,7 +366,7 @@ func (r *roster) KeepAvatar(of xmpp.JID, hash string) {
 	r.kept[of.String()] = hash
 }
 
-func (r *roster) hash(of string) string {
+func (r *keeper) hash(of string) string {
 	synctest.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()

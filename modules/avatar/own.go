@@ -175,17 +175,20 @@ func (a *Avatar) refresh(ctx context.Context, s *xmpp.Stream) {
 		}
 		o.hash, o.ready = hash, true
 		a.mu.Unlock()
-		a.noteOwn(b, note{of: b.account, hash: hash, source: SourceVCard, demand: true}, img)
+		a.noteOwn(ctx, b, note{of: b.account, hash: hash, source: SourceVCard, demand: true}, img)
 		_ = s.ResendMyPresence(ctx)
 		return
 	}
 }
 
 // noteOwn notes what the own avatar is.
-func (a *Avatar) noteOwn(b *book, n note, img *Image) {
-	<-b.loaded // the storage has a deadline
-	e := b.found(n)
-	if img != nil {
+func (a *Avatar) noteOwn(ctx context.Context, b *book, n note, img *Image) {
+	select {
+	case <-b.loaded:
+	case <-ctx.Done():
+		return
+	}
+	if e := b.found(n); img != nil {
 		b.got(e, img, true)
 	}
 }

@@ -40,7 +40,7 @@ func TestOwnVCard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		w.set(w.cards, "", photoCard(pic(1)))
-		r := new(roster)
+		r := new(keeper)
 		c := login(t, w, avatar.Config{}, r)
 		c.want("login", "presence(?) vcard: presence(#1)", "image:juliet1")
 		if got := r.hash("juliet@example.test"); got != "#1" {
@@ -320,5 +320,35 @@ func TestModulesThatAreThere(t *testing.T) {
 		if _, ok := xmpp.ModuleOf[*pubsub.PubSub](c.s); !ok {
 			t.Error("no PEP")
 		}
+	})
+}
+
+// TestOwnSetMeanwhile: what was asked before Set says nothing about what is there after it.
+func TestOwnSetMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.set(w.cards, "", photoCard(pic(1)))
+		c := login(t, w, avatar.Config{})
+		c.w.take()
+		c.heard.take()
+		slow := func(d time.Duration) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.slow = d
+		}
+		slow(time.Second)
+		done := make(chan error)
+		go func() { done <- c.a.Set(t.Context(), pic(2)) }()
+		time.Sleep(500 * time.Millisecond)
+		slow(time.Minute)
+		c.srv.SendRaw(c.s.MyJID(), []byte(presence("juliet@example.test/other", photo(hashOf(3))))) // asks for the vCard
+		time.Sleep(100 * time.Millisecond)
+		slow(time.Second)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour)
+		c.want("in the end", "vcard: presence(?) vcard: set-vcard:#2 presence(#2) vcard: presence(#2)", "image:juliet2")
+		c.photo("", 2, nil)
 	})
 }

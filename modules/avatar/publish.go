@@ -103,7 +103,7 @@ func (a *Avatar) publish(ctx context.Context, img *Image, infos []Info) error {
 		a.own.ready, a.own.again = w.vcard, a.own.busy
 	}
 	a.mu.Unlock()
-	a.noteOwn(b, n, img)
+	a.noteOwn(ctx, b, n, img)
 	if err := s.ResendMyPresence(ctx); err != nil && ctx.Err() == nil {
 		s.Logger().Debug("avatar: presence was not sent", "err", err) // the next one has it
 	}

@@ -109,7 +109,7 @@ func TestSec_FILE08_Base64(t *testing.T) {
 		big := make([]byte, 5<<20)
 		copy(big, pic(1))
 		w.set(w.nodes, "mallory@example.test"+nodeData, dataItem(avatar.Hash(big), big))
-		c := login(t, w, avatar.Config{})
+		c := login(t, w, avatar.Config{MaxBytes: 1000})
 		c.w.take()
 		c.hear(event("mallory@example.test", fmt.Sprintf("<info id='%s' type='image/png' bytes='100'/>", avatar.Hash(big))))
 		c.want("5 MiB", "data:mallory", fmt.Sprintf("failed:mallory%s(%v)", short(avatar.Hash(big)), avatar.ErrTooBig))

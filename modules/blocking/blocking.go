@@ -14,8 +14,6 @@ package blocking
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"sync"
 
 	"github.com/go-xmppframework/xmpp"
@@ -35,9 +33,9 @@ var ErrTooMany = errors.New("blocking: the list has more entries than Config.Max
 
 // Config tunes a [Blocking]. With the zero value the list is fetched by itself and kept over the loss of a connection.
 type Config struct {
-	// NoRetrieve leaves it to the application to fetch the list, by [Blocking.Retrieve]. Until it does, a server may
+	// NoAutoRetrieve leaves it to the application to fetch the list, by [Blocking.Retrieve]. Until it does, a server may
 	// not tell what other clients of the account change. If zero, the list is fetched at the beginning of each new session.
-	NoRetrieve bool
+	NoAutoRetrieve bool
 	// ClearOnDisconnect forgets the list with the connection; it is fetched again with the next one, resumed or not.
 	// If zero, the last list stays readable until the next one replaces it.
 	ClearOnDisconnect bool
@@ -111,25 +109,6 @@ type FailureDelegate interface {
 	BlockingDidNotUnblockAll(ctx context.Context, b *Blocking, err error)
 }
 
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("blocking: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("blocking: AddDelegate: no family is set")
-	}
-}
-
 // Blocking is the module. Make it with [New].
 type Blocking struct {
 	xmpp.ModuleBase
@@ -140,11 +119,10 @@ type Blocking struct {
 	account xmpp.JID // whose list it is, bare
 	state   State
 	items   map[xmpp.JID]struct{}
-	sorted  []xmpp.JID          // the same, made when it is asked for; nil after a change
-	open    map[string]*request // by id
-	on      bool                // while the module is active
-	fetch   *fetch              // nil unless the list is being fetched by itself
-	session int                 // counts them, resumptions too
+	sorted  []xmpp.JID // the same, made when it is asked for; nil after a change
+	on      bool       // while the module is active
+	fetch   *fetch     // nil unless the list is being fetched by itself
+	session int        // counts them, resumptions too
 }
 
 // New makes a module that is not active yet.
@@ -152,16 +130,14 @@ func New(cfg Config) *Blocking {
 	if cfg.MaxItems <= 0 {
 		cfg.MaxItems = 200_000
 	}
-	return &Blocking{cfg: cfg, items: make(map[xmpp.JID]struct{}), open: make(map[string]*request)}
+	return &Blocking{cfg: cfg, items: make(map[xmpp.JID]struct{})}
 }
 
 // Name is "blocking".
 func (b *Blocking) Name() string { return "blocking" }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (b *Blocking) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return b.delegates.Add("blocking", queue, d)
 }
 

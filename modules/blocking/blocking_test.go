@@ -30,8 +30,12 @@ func TestContains(t *testing.T) {
 			"spam.lit": true, "a@spam.lit": true, "a@spam.lit/b": true, "spam.lit/x": true, "sub.spam.lit": false, "a@sub.spam.lit": false, "notspam.lit": false,
 			"a@xn--mnchen-3ya.lit": true,
 		} {
-			if got := b.Contains(xmpp.MustParseJID(addr)); got != want {
+			j := xmpp.MustParseJID(addr)
+			if got := b.Contains(j); got != want {
 				t.Errorf("Contains(%s) = %v", addr, got)
+			}
+			if got, known := b.IsBlocked(j); got != want || !known {
+				t.Errorf("IsBlocked(%s) = %v, %v", addr, got, known)
 			}
 		}
 		if b.Contains(xmpp.JID{}) {
@@ -277,6 +281,7 @@ func TestModule(t *testing.T) {
 	var _ xmpp.Module = b
 	var _ xmpp.Receiver = b
 	var _ xmpp.SessionReceiver = b
+	var _ xmpp.BlockFinder = b
 	xmpptest.CheckDelegate(t, b)
 	xmpptest.CheckDelegate(t, new(events), blocking.Delegate{})
 	for name, d := range map[string]blocking.Delegate{"none": {}, "nil": {List: (*events)(nil)}} {

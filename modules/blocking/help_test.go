@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
 // manual fetches nothing by itself, so that a transcript holds what the test does.
-var manual = blocking.Config{NoRetrieve: true}
+var manual = blocking.Config{NoAutoRetrieve: true}
 
 func must(t testing.TB, err error) {
 	t.Helper()

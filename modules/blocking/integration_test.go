@@ -243,6 +243,41 @@ func TestIntegrationUnsupported(t *testing.T) {
 	})
 }
 
+// TestSec_ORG19Integration: presence sent to somebody who is blocked does not arrive; the server says so.
+func TestSec_ORG19Integration(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		juliet, romeo := newPerson(t, srv), newPerson(t, srv)
+		show := func(status string) {
+			t.Helper()
+			p := stanza.NewPresence(stanza.Available, romeo.MyJID())
+			p.SetStatus(status)
+			must(t, juliet.Send(t.Context(), p))
+		}
+		show("before")
+		for get(t, "directed presence", romeo.presence).Status() != "before" {
+		}
+		must(t, juliet.b.Block(t.Context(), romeo.MyJID().Bare()))
+		show("blocked")
+		juliet.settled()
+		romeo.settled()
+		for {
+			p := get(t, "an error", juliet.presence)
+			if p.Type() != stanza.ErrorPresence {
+				continue
+			}
+			if e, ok := juliet.b.AsBlocked(p.Err()); !ok || e.JID != romeo.MyJID() {
+				t.Errorf("presence to him: %s", stanza.Compact(p.Element()))
+			}
+			break
+		}
+		for len(romeo.presence) > 0 {
+			if p := <-romeo.presence; p.Status() != "" {
+				t.Errorf("he sees %s", stanza.Compact(p.Element()))
+			}
+		}
+	})
+}
+
 // TestSec_ORG21Integration: somebody else, and another client of the own account, send what only the server may, through the server.
 func TestSec_ORG21Integration(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {

@@ -13,12 +13,16 @@ import (
 //
 // It does not wait and asks nobody. See [Blocking.State] for what an answer is worth; it is false for the zero JID.
 func (b *Blocking) Contains(jid xmpp.JID) bool {
-	if jid.IsZero() {
-		return false
-	}
+	yes, _ := b.IsBlocked(jid)
+	return yes
+}
+
+// IsBlocked makes the module an [xmpp.BlockFinder]: it is [Blocking.Contains], and known reports whether the list was fetched in this session.
+func (b *Blocking) IsBlocked(jid xmpp.JID) (yes, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.has(jid) || b.has(jid.Bare()) || b.has(jid.DomainJID())
+	yes = !jid.IsZero() && (b.has(jid) || b.has(jid.Bare()) || b.has(jid.DomainJID()))
+	return yes, b.state == StateReady
 }
 
 // All ranges over the entries of the list as it is at the call, sorted as [xmpp.JID.Compare] does.

@@ -15,7 +15,7 @@ type fetch struct{ cancel context.CancelFunc }
 func (b *Blocking) begin(s *xmpp.Stream) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.on && !b.cfg.NoRetrieve && b.fetch == nil && b.state != StateReady {
+	if b.on && !b.cfg.NoAutoRetrieve && b.fetch == nil && b.state != StateReady {
 		ctx, cancel := context.WithCancel(context.Background())
 		f := &fetch{cancel}
 		b.fetch = f
@@ -86,24 +86,17 @@ func (l listener) DidDisconnect(_ context.Context, s *xmpp.Stream, _ error) {
 	}
 }
 
-// Receive takes over answers to own requests, and changes that the server tells of.
+// Receive takes over changes that the server tells of.
 func (b *Blocking) Receive(_ context.Context, st stanza.Stanza) {
 	iq, ok := st.(*stanza.IQ)
 	s := b.Stream()
-	if !ok || s == nil {
+	if !ok || !iq.IsSet() || s == nil {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case iq.IsResult():
-		if r := b.open[iq.ID()]; r != nil && !r.applied && s.IsValidResponse(iq.From(), xmpp.JID{}) {
-			r.applied, r.err = true, r.apply(iq)
-		}
-	case iq.IsSet():
-		if p := read(s, iq); p.refuse == "" && p.do != nil {
-			p.do(b, s)
-		}
+	if p := read(s, iq); p.refuse == "" && p.do != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		p.do(b, s)
 	}
 }
 
@@ -115,7 +108,7 @@ type push struct {
 
 // read looks at a push. One is valid from the own account only, in whose name nobody else can send: XEP-0191 section 3.3, with the rule of RFC 6121 section 2.1.6.
 func read(s *xmpp.Stream, iq *stanza.IQ) (p push) {
-	el := only(iq)
+	el := iq.Payload()
 	if !stanza.Is(el, "block", NS) && !stanza.Is(el, "unblock", NS) {
 		return p
 	}
@@ -135,17 +128,6 @@ func read(s *xmpp.Stream, iq *stanza.IQ) (p push) {
 		p.do = func(b *Blocking, s *xmpp.Stream) { b.didBlock(s, jids) }
 	}
 	return p
-}
-
-// only is the payload of a request; nil if there are two, which the stream refuses (RFC 6120 section 8.2.3).
-func only(iq *stanza.IQ) (el *etree.Element) {
-	for e := range iq.Children() {
-		if el != nil {
-			return nil
-		}
-		el = e
-	}
-	return el
 }
 
 // items are the addresses in an element, those that are valid. empty reports that it has no child elements at all.

@@ -10,13 +10,6 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-// request is one that waits for its answer. Its fields are guarded by the module's lock.
-type request struct {
-	apply   func(answer *stanza.IQ) error // takes the answer over, with the lock held
-	applied bool
-	err     error // of apply
-}
-
 // Retrieve fetches the list and waits for it: see [Blocking.All]. From then on the server tells of changes.
 //
 // The error is that of [xmpp.Stream.SendIQ], together with [xmpp.ErrUnsupported] if the server has no such list, or [ErrTooMany].
@@ -60,6 +53,7 @@ func (b *Blocking) retrieve(ctx context.Context, s *xmpp.Stream) error {
 // [xmpp.ErrInvalidParameter] without addresses, or with a zero one: then nothing is sent, and no delegate is told.
 //
 // A contact that is blocked sees the account go offline. The server need not say the same of the contact: take it for offline.
+// Somebody without a subscription, to whom presence was sent directly, need not hear of it: send unavailable presence before; afterwards the server refuses it.
 func (b *Blocking) Block(ctx context.Context, jids ...xmpp.JID) error {
 	el := stanza.New("block", NS)
 	for _, j := range jids {
@@ -132,24 +126,21 @@ func (b *Blocking) change(ctx context.Context, el *stanza.Builder, done func(*xm
 // canceled reports whether nobody wants to know how a request has ended.
 func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
-// send sends a request. Its answer is taken over by Receive, in stream order: a push that follows it must not come first.
+// send sends a request. apply takes its result over, with the lock held and in stream order: a push that follows it must not come first.
 func (b *Blocking) send(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ, apply func(*stanza.IQ) error) error {
-	r := &request{apply: apply}
-	b.mu.Lock()
-	b.open[iq.ID()] = r
-	b.mu.Unlock()
-	answer, err := s.SendIQ(ctx, iq)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.open, iq.ID())
-	switch {
-	case r.applied:
-		return r.err
-	case err == nil && b.Stream() == s: // an interceptor has sent it with another id
-		return apply(answer)
-	case errors.Is(err, stanza.ServiceUnavailable), errors.Is(err, stanza.FeatureNotImplemented):
-		b.state = StateUnsupported
-		return fmt.Errorf("blocking: %w: %w", xmpp.ErrUnsupported, err)
-	}
-	return err
+	return s.SendIQThen(ctx, iq, func(_ context.Context, answer *stanza.IQ) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		active := b.Stream() == s
+		if answer.IsResult() && active {
+			return apply(answer)
+		}
+		if err := answer.Err(); errors.Is(err, stanza.ServiceUnavailable) || errors.Is(err, stanza.FeatureNotImplemented) {
+			if active {
+				b.state = StateUnsupported
+			}
+			return fmt.Errorf("blocking: %w: %w", xmpp.ErrUnsupported, err)
+		}
+		return nil
+	})
 }

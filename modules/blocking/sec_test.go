@@ -1,6 +1,8 @@
 package blocking_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/blocking"
+	"github.com/go-xmppframework/xmpp/modules/caps"
+	"github.com/go-xmppframework/xmpp/modules/disco"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
@@ -20,6 +24,64 @@ func refused(id, to, condition string) string {
 	}
 	typ := map[string]string{"bad-request": "modify", "service-unavailable": "cancel"}[condition]
 	return fmt.Sprintf("\nC: <iq type='error' id='%s' from='*'%s><error type='%s'><%s xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>", id, to, typ, condition)
+}
+
+// TestSec_ORG19: presence for somebody who is blocked is the server's to refuse (XEP-0191 section 3.3), so it goes out, as the application has made it
+// and with nothing that other modules add, and the error is told for what it is. The module sends none by itself. A contact who is blocked
+// hears from the server that the account is offline.
+func TestSec_ORG19(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s, peer, e := pair(t, manual)
+		must(t, errors.Join(disco.New(disco.Config{NoAutoFetch: true}).Activate(s), caps.New(caps.Config{Only115: true}).Activate(s)))
+		finder, ok := xmpp.ModuleOf[xmpp.BlockFinder](s)
+		if !ok {
+			t.Fatal("nobody finds who is blocked")
+		}
+		romeo, spam := jids("romeo@montague.net/orchard")[0], jids("a@spam.lit/x")[0]
+		check := func(what string, wantYes, wantKnown bool) {
+			t.Helper()
+			for _, j := range []xmpp.JID{romeo, romeo.Bare(), spam} {
+				if yes, known := finder.IsBlocked(j); yes != wantYes || known != wantKnown {
+					t.Errorf("%s: %s is blocked: %v, known: %v", what, j, yes, known)
+				}
+			}
+		}
+		if _, known := finder.IsBlocked(xmpp.JID{}); known {
+			t.Error("a list is known that was not fetched")
+		}
+		check("no list", false, false)
+		have(t, b, peer, e)
+		check("an empty list", false, true)
+		to := func(j xmpp.JID, content string) {
+			t.Helper()
+			must(t, s.Send(t.Context(), stanza.NewPresence(stanza.Available, j)))
+			peer.Expect("<presence to='" + j.String() + "'>" + content + "</presence>")
+		}
+		const capsule = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='*' ver='*'/>"
+		to(romeo, capsule)
+		peer.Play("S: <iq type='set' id='p'><block xmlns='urn:xmpp:blocking'><item jid='romeo@montague.net'/><item jid='spam.lit'/></block></iq>\nC: <iq type='result' id='p'/>\nC!idle 1m")
+		e.want(t, "a push", "blocked(romeo@montague.net,spam.lit)")
+		check("blocked", true, true)
+		if yes, known := finder.IsBlocked(xmpp.JID{}); yes || !known {
+			t.Error("the zero JID is blocked")
+		}
+		to(romeo, "")
+		to(spam, "")
+		to(jids("nurse@capulet.lit/x")[0], capsule)
+
+		errs := make(chan *stanza.Presence, 1)
+		s.AddDelegate(xmpp.Delegate{Presence: xmpp.PresenceFunc(func(_ context.Context, _ *xmpp.Stream, p *stanza.Presence) { errs <- p })})
+		for _, app := range []string{"<blocked xmlns='urn:xmpp:blocking:errors'/>", ""} { // ejabberd leaves it out
+			peer.Inject("<presence type='error' from='" + romeo.String() + "'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>" + app + "</error></presence>")
+			if got, ok := b.AsBlocked((<-errs).Err()); !ok || got.JID != romeo {
+				t.Errorf("the error says %v", got)
+			}
+		}
+
+		peer.Play("S: <iq type='set' id='q'><unblock xmlns='urn:xmpp:blocking'/></iq>\nC: <iq type='result' id='q'/>\nC!idle 1m")
+		check("unblocked", false, true)
+		to(romeo, capsule)
+	})
 }
 
 // TestSec_ORG21: pushes are taken from nobody and the own bare address only; what else comes in their form is refused and changes nothing.
@@ -121,7 +183,7 @@ func TestSec_ORG21Answers(t *testing.T) {
 // TestSec_Bounds: the list does not grow beyond its bound.
 func TestSec_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, _, peer, e := pair(t, blocking.Config{NoRetrieve: true, MaxItems: 3})
+		b, _, peer, e := pair(t, blocking.Config{NoAutoRetrieve: true, MaxItems: 3})
 		have(t, b, peer, e, "a.lit", "b.lit")
 		peer.While(func() {
 			if err := b.Retrieve(t.Context()); kind(err) != "too many" {

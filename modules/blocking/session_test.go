@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,7 @@ func client(t *testing.T, cfg blocking.Config, opts ...xmpptest.Option) (*blocki
 
 // TestSessions: the list is fetched for each new session, once, and stays what it is over a resumption.
 func TestSessions(t *testing.T) {
-	for _, cfg := range []blocking.Config{{}, {ClearOnDisconnect: true}, {NoRetrieve: true}} {
+	for _, cfg := range []blocking.Config{{}, {ClearOnDisconnect: true}, {NoAutoRetrieve: true}} {
 		for _, resume := range []bool{false, true} {
 			bubble(t, fmt.Sprintf("%+v resumed %v", cfg, resume), func(t *testing.T) {
 				b, s, l, e := client(t, cfg)
@@ -94,7 +95,7 @@ func TestSessions(t *testing.T) {
 				}
 				l.set("tybalt@capulet.lit", "spam.lit")
 				must(t, s.Login(t.Context()))
-				if cfg.NoRetrieve {
+				if cfg.NoAutoRetrieve {
 					expect("logged in", "", blocking.StateUnknown, "", 0)
 					must(t, b.Retrieve(t.Context()))
 				}
@@ -110,7 +111,7 @@ func TestSessions(t *testing.T) {
 				}
 				must(t, s.Login(t.Context()))
 				switch {
-				case cfg.ClearOnDisconnect, !resume && !cfg.NoRetrieve:
+				case cfg.ClearOnDisconnect, !resume && !cfg.NoAutoRetrieve:
 					expect("back", "iago@shakespeare.lit", blocking.StateReady, "list(iago@shakespeare.lit)", 1)
 				case resume:
 					expect("back", "tybalt@capulet.lit,spam.lit", blocking.StateReady, "", 0)
@@ -143,6 +144,9 @@ func TestFetchFails(t *testing.T) {
 		e.want(t, "asked", "")
 		if b.State() != blocking.StateUnknown || all(b) != "tybalt@capulet.lit" {
 			t.Error("on its way:", b.State(), all(b))
+		}
+		if yes, known := b.IsBlocked(jids("tybalt@capulet.lit/sword")[0]); !yes || known {
+			t.Error("on its way: blocked", yes, "known", known)
 		}
 		time.Sleep(time.Minute)
 		e.want(t, "no answer", "no list(timeout)")
@@ -238,6 +242,30 @@ func TestPushAndAnswer(t *testing.T) {
 			t.Fatalf("after a block here and an unblock elsewhere: %s", all(b))
 		}
 	}
+}
+
+// TestDeactivateMeanwhile: an answer that comes after the module has gone changes nothing.
+func TestDeactivateMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for answer, want := range map[string]string{
+			"<iq type='result' id='{id}'/>": "",
+			"<iq type='error' id='{id}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>": "unsupported",
+		} {
+			b, _, peer, e := pair(t, manual)
+			done := make(chan error, 1)
+			go func() { done <- b.Block(t.Context(), jids("tybalt@capulet.lit")...) }()
+			id := stanza.AttrOr(peer.Next(), "id", "")
+			b.Deactivate()
+			peer.Inject(strings.ReplaceAll(answer, "{id}", id))
+			if err := <-done; kind(err) != want {
+				t.Errorf("%q: %v", want, err)
+			}
+			synctest.Wait()
+			if all(b) != "" || b.State() != blocking.StateUnknown || strings.HasPrefix(e.take(), "blocked") {
+				t.Errorf("%q: %s, %v", want, all(b), b.State())
+			}
+		}
+	})
 }
 
 // TestInterceptor: a request that an interceptor has sent under another id is taken over all the same.

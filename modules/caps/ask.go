@@ -243,6 +243,8 @@ func (ses *session) ask(g *group, e *entity) {
 		e.finish(err)
 	default:
 		e.err = err
+		lost := (*xmpp.DisconnectedError)(nil)
+		e.told = errors.As(err, &lost) || errors.Is(err, xmpp.ErrClosed) // that is no news
 	}
 	c.mu.Unlock()
 	for i, p := range proofs {

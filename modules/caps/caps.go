@@ -5,6 +5,10 @@
 // Of the hashes that others announce it asks for each once, whoever has announced it, makes sure that the answer fits the hash,
 // and keeps it, with [Config].Storage over the end of the process. Other modules find it as [xmpp.CapabilityFinder].
 //
+//	c := caps.New(caps.Config{})
+//	err := errors.Join(disco.New(disco.Config{}).Activate(stream), c.Activate(stream))
+//	yes, known := c.Supports(romeo, receipts.NS)
+//
 // It needs an active [disco.Disco] on the same stream, before or after itself; without one it announces and asks nothing.
 package caps
 
@@ -145,7 +149,7 @@ func (c *Caps) find(of xmpp.JID) *entity {
 // Supports is that of [xmpp.CapabilityFinder]. It knows the own server and its services as well, as far as modules/disco does.
 // For a bare address known is true if one of its clients is known to have the feature, or all of them are known not to.
 func (c *Caps) Supports(of xmpp.JID, feature string) (yes, known bool) {
-	if info, known := c.Info(of); known {
+	if info, known := c.Known(of); known {
 		return info.Has(feature), true
 	}
 	if !of.IsBareWithUser() {
@@ -166,10 +170,10 @@ func (c *Caps) Supports(of xmpp.JID, feature string) (yes, known bool) {
 	return false, known
 }
 
-// Info is what is known of an entity, without asking: of a client by what it has announced, of the own client, and what modules/disco knows of the
+// Known is what is known of an entity, without asking: of a client by what it has announced, of the own client, and what modules/disco knows of the
 // own server and its services. The info of a client is verified, or it is the client's own answer.
 // Of its forms and identities there is no more than what is hashed: no labels, no types of fields.
-func (c *Caps) Info(of xmpp.JID) (info *disco.Info, known bool) {
+func (c *Caps) Known(of xmpp.JID) (info *disco.Info, known bool) {
 	s := c.Stream()
 	if s == nil {
 		return nil, false
@@ -214,7 +218,7 @@ func (c *Caps) Fetch(ctx context.Context, of xmpp.JID) (*disco.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info, known := c.Info(of); known {
+	if info, known := c.Known(of); known {
 		return info, nil
 	}
 	c.mu.Lock()

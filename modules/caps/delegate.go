@@ -7,7 +7,7 @@ import (
 	"github.com/go-xmppframework/xmpp/modules/disco"
 )
 
-// Delegate hears what others can do.
+// Delegate hears what others can do. Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate interface {
 	// CapsDidDiscover is called when it is known what an entity can do: after a presence that announces something new, at once if others have
 	// announced the same, else when somebody has answered; and after [Caps.Fetch].

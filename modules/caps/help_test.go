@@ -88,7 +88,7 @@ func offline(t *testing.T, cfg caps.Config, opts ...xmpptest.Option) *world {
 	w.srv.HandleDomain("others.test", w.others)
 	s, err := xmpp.New(w.srv.Config("juliet"))
 	must(t, err)
-	w.s, w.d, w.c = s, disco.New(disco.Config{NoFetch: true, Name: "Balcony"}), caps.New(cfg)
+	w.s, w.d, w.c = s, disco.New(disco.Config{NoAutoFetch: true, Name: "Balcony"}), caps.New(cfg)
 	w.c.AddDelegate(w, nil)
 	must(t, w.d.Activate(s))
 	must(t, w.c.Activate(s))

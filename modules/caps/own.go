@@ -62,8 +62,8 @@ func (c *Caps) answer(_ context.Context, _ xmpp.JID, node string) (*disco.Info, 
 	return nil, stanza.ItemNotFound
 }
 
-// Mine is what is to be announced at this moment. It is empty where modules/disco is not active, or answers what cannot be hashed.
-func (c *Caps) Mine() Announcement {
+// Own is what is to be announced at this moment. It is empty where modules/disco is not active, or answers what cannot be hashed.
+func (c *Caps) Own() Announcement {
 	if a := c.current(); a != nil {
 		return *a
 	}
@@ -128,13 +128,14 @@ func (c *Caps) willSendPresence(_ context.Context, s *xmpp.Stream, p *stanza.Pre
 	return p
 }
 
-// blocked reports whether a module knows that an address is blocked: modules/blocking. The server refuses what is sent there, anyway.
+// blocked reports whether a module knows that an address is blocked. The server refuses what is sent there, anyway.
 func blocked(s *xmpp.Stream, jid xmpp.JID) bool {
-	b, ok := xmpp.ModuleOf[interface {
-		Contains(jid xmpp.JID) bool
-		Block(ctx context.Context, jids ...xmpp.JID) error
-	}](s)
-	return ok && !jid.IsZero() && b.Contains(jid)
+	b, ok := xmpp.ModuleOf[xmpp.BlockFinder](s)
+	if !ok {
+		return false
+	}
+	yes, _ := b.IsBlocked(jid)
+	return yes
 }
 
 // changed makes presence be sent again soon, if what is announced is not what was.

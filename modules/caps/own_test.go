@@ -21,7 +21,7 @@ import (
 // mine is what the module announces at this moment, as XML.
 func (w *world) mine() string {
 	w.t.Helper()
-	a := w.c.Mine()
+	a := w.c.Own()
 	if a.Ver == "" {
 		return ""
 	}
@@ -161,7 +161,7 @@ func TestRecollect(t *testing.T) {
 // TestFormer: what was announced is answered for, as it was then, and the client as it is now at every other node of XEP-0115 (CAP-04).
 func TestFormer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, d := caps.New(caps.Config{}), disco.New(disco.Config{NoFetch: true})
+		c, d := caps.New(caps.Config{}), disco.New(disco.Config{NoAutoFetch: true})
 		s, peer := xmpptest.Pair(t, func(s *xmpp.Stream) {
 			must(t, c.Activate(s))
 			must(t, d.Activate(s))
@@ -187,7 +187,7 @@ func TestFormer(t *testing.T) {
 			d.AddFeature(fmt.Sprint("f:", n))
 			must(t, s.Send(t.Context(), stanza.NewPresence(stanza.Available, xmpp.JID{})))
 			peer.Next()
-			all = append(all, c.Mine())
+			all = append(all, c.Own())
 		}
 		for n, a := range all {
 			nodes := []string{"urn:xmpp:caps#sha-256." + a.Hashes[0].Value, node + a.Ver}
@@ -217,8 +217,8 @@ func TestFormer(t *testing.T) {
 			}
 		}
 		// Another stack verifies it by the specification.
-		i := &disco.Info{Identities: []disco.Identity{{Category: "client", Type: "pc"}}, Features: ask(node + c.Mine().Ver)}
-		if got := caps.Hash115(i, "sha-1").Value; got != c.Mine().Ver {
+		i := &disco.Info{Identities: []disco.Identity{{Category: "client", Type: "pc"}}, Features: ask(node + c.Own().Ver)}
+		if got := caps.Hash115(i, "sha-1").Value; got != c.Own().Ver {
 			t.Errorf("the answer hashes to %s", got)
 		}
 	})
@@ -246,7 +246,7 @@ func TestOwnHash(t *testing.T) {
 			{"a form that XEP-0390 cannot have", disco.Config{Forms: []*form.Form{form.New(form.TypeResult, "").Set("x", "y")}}, 1},
 			{"a <", disco.Config{Features: []string{"urn:<"}}, 0},
 		} {
-			tt.cfg.NoFetch = true
+			tt.cfg.NoAutoFetch = true
 			c, d := caps.New(caps.Config{}), disco.New(tt.cfg)
 			s, peer := xmpptest.Pair(t, func(s *xmpp.Stream) {
 				must(t, errors.Join(c.Activate(s), d.Activate(s)))
@@ -277,10 +277,9 @@ type blocker struct {
 	jid xmpp.JID
 }
 
-func (*blocker) Name() string                             { return "blocker" }
-func (b *blocker) Activate(s *xmpp.Stream) error          { return b.Attach(s, b, nil) }
-func (b *blocker) Contains(j xmpp.JID) bool               { return j.Bare() == b.jid }
-func (*blocker) Block(context.Context, ...xmpp.JID) error { return nil }
+func (*blocker) Name() string                                 { return "blocker" }
+func (b *blocker) Activate(s *xmpp.Stream) error              { return b.Attach(s, b, nil) }
+func (b *blocker) IsBlocked(j xmpp.JID) (blocked, known bool) { return j.Bare() == b.jid, true }
 
 // roster stands for modules/roster.
 type roster struct {

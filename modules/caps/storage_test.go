@@ -39,7 +39,7 @@ func TestPersistence(t *testing.T) {
 			}
 			w.announce("u/x", c)
 			w.want(fmt.Sprint("run ", run), "u/x="+heardOf(t, a), asked)
-			info, _ := w.c.Info(jid("u/x"))
+			info, _ := w.c.Known(jid("u/x"))
 			if f := info.Form("urn:xmpp:dataforms:softwareinfo"); f == nil || f.Value("os_version") != "XP" || info.Identities[1].Lang != "ru" && info.Identities[0].Lang != "ru" {
 				t.Errorf("run %d: %+v", run, info)
 			}
@@ -238,7 +238,7 @@ func TestShared(t *testing.T) {
 		phone, err := xmpp.New(w.srv.Config("juliet"))
 		must(t, err)
 		c := caps.New(caps.Config{Storage: storage})
-		must(t, errors.Join(disco.New(disco.Config{NoFetch: true}).Activate(phone), c.Activate(phone), phone.Login(t.Context())))
+		must(t, errors.Join(disco.New(disco.Config{NoAutoFetch: true}).Activate(phone), c.Activate(phone), phone.Login(t.Context())))
 		defer phone.Disconnect()
 		synctest.Wait()
 		w.count()
@@ -247,7 +247,7 @@ func TestShared(t *testing.T) {
 		w.announce("u/x", c115(t, "n", a))
 		w.srv.Deliver(fmt.Sprintf("<presence from='%s' to='%s'>%s</presence>", full("u/x"), phone.MyJID(), c115(t, "n", a)))
 		w.want("both", "u/x=f:a", "u/x "+node115(t, "n", a))
-		if info, known := c.Info(jid("u/x")); !known || !info.Has("f:a") {
+		if info, known := c.Known(jid("u/x")); !known || !info.Has("f:a") {
 			t.Errorf("the other: %+v, %v", info, known)
 		}
 	})

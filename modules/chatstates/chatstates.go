@@ -4,6 +4,11 @@
 // of the conversation what it may and wants to know; it says by itself that the user has paused, and is inactive. What the others do
 // is told to a [Delegate].
 //
+//	c := chatstates.New(chatstates.Config{})
+//	c.AddDelegate(window, nil)
+//	err := c.Activate(stream)
+//	err = c.Composing(ctx, romeo) // at each key
+//
 // States are said to those who are known to understand them: they have said one themselves, or announce it (see [xmpp.CapabilityFinder]).
 // Until that is known, they are only said within messages (section 5.1), and no more when the other side answers without.
 package chatstates
@@ -58,7 +63,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Delegate hears what others do.
+// Delegate hears what others do. Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate interface {
 	// ChatStateDidChange is called after the other side of a conversation has changed its state: that of a contact, whichever of his clients says so,
 	// or of an occupant of a room, of which from is the full address. thread is that of the conversation, "" without one.

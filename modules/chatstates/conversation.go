@@ -192,16 +192,5 @@ func (c *ChatStates) keyLocked(j xmpp.JID, occupant bool) key {
 
 // isOccupant reports whether a full address is known to be that of an occupant of a room; m is from or to there, nil if there is none.
 func isOccupant(s *xmpp.Stream, j xmpp.JID, m *stanza.Message) bool {
-	if !j.IsFull() {
-		return false
-	}
-	if m != nil && m.Child("x", nsMUC) != nil {
-		return true
-	}
-	for x := range s.Modules() {
-		if r, ok := x.(xmpp.PresenceClaimer); ok && r.ClaimsPresence(j) {
-			return true
-		}
-	}
-	return false
+	return j.IsFull() && (m != nil && m.Child("x", nsMUC) != nil || s.IsPresenceClaimed(j))
 }

@@ -1,7 +1,10 @@
 // Package csi tells the server whether somebody is looking at the client: Client State Indication, XEP-0352.
 //
 // To a client that is inactive the server sends less, or later: presence and typing notices are held back or merged,
-// messages come as ever. That saves the battery of a phone. An active [CSI] says what [CSI.SetActive] and
+// messages come as ever. That saves the battery of a phone. Prosody sends all that it holds, and for some seconds everything,
+// whenever the client sends something or the server answers a request of modules/sm: a larger Idle there lets it rest longer.
+//
+// An active [CSI] says what [CSI.SetActive] and
 // [CSI.SetInactive] tell it, and, with [Config].Automatic, notices by itself when the application falls silent.
 package csi
 

@@ -6,10 +6,11 @@ import (
 	"github.com/go-xmppframework/xmpp"
 )
 
-// Delegate listens to a [Disco]: a listener sets the families that it implements.
+// Delegate listens to a [Disco]: a struct of small interfaces, of which a listener sets those it implements.
+// Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Server   ServerDelegate
-	Features FeaturesDelegate
+	Server   ServerDelegate   // what the own server and account can do
+	Features FeaturesDelegate // what the client can do
 }
 
 // ServerDelegate hears what the own server and the own account can do.
@@ -30,11 +31,8 @@ type FeaturesDelegate interface {
 	DiscoFeaturesDidChange(ctx context.Context, d *Disco)
 }
 
-// AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add]. It panics if no family is set.
+// AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
 func (d *Disco) AddDelegate(del Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	if del.Server == nil && del.Features == nil {
-		panic("disco: AddDelegate: no family is set")
-	}
 	return d.delegates.Add("disco", queue, del)
 }
 

@@ -3,6 +3,11 @@
 //
 // An active [Disco] answers for the client: with the features of all active modules, as they are at that moment. At the beginning of a session
 // it asks the own server and the own account, and keeps the answers. [Disco.Find] looks for services of the server: rooms, uploads, proxies.
+//
+//	d := disco.New(disco.Config{Name: "Balcony"})
+//	err := d.Activate(stream)
+//	server, err := d.ServerInfo(ctx)
+//	rooms, err := d.Find(ctx, disco.Rooms)
 package disco
 
 import (
@@ -34,8 +39,8 @@ type Config struct {
 	// Allow tells whether questions of an entity are answered; others are told service-unavailable, as if nobody were there. It is called on the
 	// module's queue. If zero, everybody is answered.
 	Allow func(from xmpp.JID) bool
-	// NoFetch leaves it to ServerInfo and AccountInfo to ask when they are called. If zero, the server and the account are asked at the beginning of a session.
-	NoFetch bool
+	// NoAutoFetch leaves it to ServerInfo and AccountInfo to ask when they are called. If zero, the server and the account are asked at the beginning of a session.
+	NoAutoFetch bool
 	// FindLimit is the number of items of the server that Find asks; XEP-0030 section 6 wants it to be small. If zero, 20.
 	FindLimit int
 }

@@ -28,7 +28,7 @@ func realClient(t *testing.T, srv *integration.Server, cfg disco.Config) (*disco
 func TestIntegration(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
 		d, s := realClient(t, srv, disco.Config{})
-		_, other := realClient(t, srv, disco.Config{Name: "Other", NoFetch: true, Features: []string{"urn:example:other"}})
+		_, other := realClient(t, srv, disco.Config{Name: "Other", NoAutoFetch: true, Features: []string{"urn:example:other"}})
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 

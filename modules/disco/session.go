@@ -79,7 +79,7 @@ func (d *Disco) fetch(s *xmpp.Stream) {
 	d.mu.Lock()
 	ses := d.session
 	d.mu.Unlock()
-	if ses == nil || d.cfg.NoFetch {
+	if ses == nil || d.cfg.NoAutoFetch {
 		return
 	}
 	ses.ask(s, place{jid: s.MyJID().DomainJID()})

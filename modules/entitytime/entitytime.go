@@ -40,7 +40,7 @@ type Config struct {
 	Clock func() time.Time
 }
 
-// Delegate hears of the automatic looks at a clock.
+// Delegate hears of the automatic looks at a clock. Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate interface {
 	// EntityTimeDidUpdateDifference is called after each automatic or asked-for look at the clock of Config.Target that succeeded.
 	// r.Difference is what [EntityTime.Difference] returns from then on.

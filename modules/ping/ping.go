@@ -37,7 +37,7 @@ type Config struct {
 	KeepConnection bool
 }
 
-// Delegate hears of automatic pings.
+// Delegate hears of automatic pings. Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate interface {
 	// PingDidSend is called when an automatic ping is sent.
 	PingDidSend(ctx context.Context, p *Ping)

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
 // manual fetches nothing by itself, so that a transcript holds what the test does.
-var manual = privacy.Config{NoRetrieveNames: true, NoRetrieveItems: true}
+var manual = privacy.Config{NoAutoRetrieveNames: true, NoAutoRetrieveItems: true}
 
 func must(t testing.TB, err error) {
 	t.Helper()

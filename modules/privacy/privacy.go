@@ -16,8 +16,6 @@ package privacy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"reflect"
 	"sync"
 
 	"github.com/go-xmppframework/xmpp"
@@ -38,12 +36,12 @@ const (
 
 // Config tunes a [Privacy]. With the zero value everything is fetched by itself and kept over the loss of a connection.
 type Config struct {
-	// NoRetrieveNames leaves it to the application to fetch the names of the lists.
+	// NoAutoRetrieveNames leaves it to the application to fetch the names of the lists.
 	// If zero, they are fetched at the beginning of each new session.
-	NoRetrieveNames bool
-	// NoRetrieveItems leaves it to the application to fetch what is in the lists. What another client has changed is forgotten then.
+	NoAutoRetrieveNames bool
+	// NoAutoRetrieveItems leaves it to the application to fetch what is in the lists. What another client has changed is forgotten then.
 	// If zero, that is fetched when the names are, and again when the server tells of a change.
-	NoRetrieveItems bool
+	NoAutoRetrieveItems bool
 	// ClearOnDisconnect forgets everything with the connection; it is fetched again with the next one, resumed or not.
 	// If zero, what was fetched last stays readable until it is fetched again. What the active list was is forgotten with the session in any case.
 	ClearOnDisconnect bool
@@ -68,7 +66,7 @@ type ListDelegate interface {
 	// PrivacyDidReceiveList is called each time a list was fetched. The items are in the order in which the server goes through them.
 	PrivacyDidReceiveList(ctx context.Context, p *Privacy, name string, items []Item)
 	// PrivacyDidReceivePush is called when the server has told that a list was changed, by this client or another of the account.
-	// Unless Config.NoRetrieveItems says otherwise, it is being fetched.
+	// Unless Config.NoAutoRetrieveItems says otherwise, it is being fetched.
 	PrivacyDidReceivePush(ctx context.Context, p *Privacy, name string)
 }
 
@@ -101,25 +99,6 @@ type SetFailureDelegate interface {
 	PrivacyDidNotSetDefaultList(ctx context.Context, p *Privacy, name string, err error)
 }
 
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("privacy: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("privacy: AddDelegate: no family is set")
-	}
-}
-
 // Privacy is the module. Make it with [New].
 type Privacy struct {
 	xmpp.ModuleBase
@@ -133,10 +112,9 @@ type Privacy struct {
 	count   int // items in all lists
 	active  string
 	byDef   string
-	open    map[string]*request // by id
-	on      bool                // while the module is active
-	job     *job                // nil unless something is being fetched by itself
-	session int                 // counts them, resumptions too
+	on      bool // while the module is active
+	job     *job // nil unless something is being fetched by itself
+	session int  // counts them, resumptions too
 }
 
 // New makes a module that is not active yet.
@@ -144,16 +122,14 @@ func New(cfg Config) *Privacy {
 	if cfg.MaxItems <= 0 {
 		cfg.MaxItems = 200_000
 	}
-	return &Privacy{cfg: cfg, lists: make(map[string]list), open: make(map[string]*request)}
+	return &Privacy{cfg: cfg, lists: make(map[string]list)}
 }
 
 // Name is "privacy".
 func (p *Privacy) Name() string { return "privacy" }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (p *Privacy) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return p.delegates.Add("privacy", queue, d)
 }
 

@@ -260,7 +260,7 @@ func TestModule(t *testing.T) {
 	for name, d := range map[string]privacy.Delegate{"none": {}, "nil": {List: (*events)(nil)}} {
 		func() {
 			defer func() {
-				if !strings.Contains(recover().(string), "privacy: ") {
+				if !strings.Contains(recover().(string), "privacy.Delegate") {
 					t.Errorf("%s: no panic", name)
 				}
 			}()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -21,14 +20,14 @@ type job struct {
 
 // begin fetches everything that is to be fetched at the beginning of a session. The lock is held, as for all below.
 func (p *Privacy) begin(s *xmpp.Stream) {
-	if p.on && !p.cfg.NoRetrieveNames && p.state != StateReady {
+	if p.on && !p.cfg.NoAutoRetrieveNames && p.state != StateReady {
 		p.work(s).names = true
 	}
 }
 
 // want fetches lists.
 func (p *Privacy) want(s *xmpp.Stream, names ...string) {
-	if !p.on || p.cfg.NoRetrieveItems || len(names) == 0 {
+	if !p.on || p.cfg.NoAutoRetrieveItems || len(names) == 0 {
 		return
 	}
 	j := p.work(s)
@@ -139,24 +138,17 @@ func (l listener) DidDisconnect(_ context.Context, s *xmpp.Stream, _ error) {
 	}
 }
 
-// Receive takes over answers to own requests, and hears which lists were changed.
+// Receive hears which lists were changed.
 func (p *Privacy) Receive(_ context.Context, st stanza.Stanza) {
 	iq, ok := st.(*stanza.IQ)
 	s := p.Stream()
-	if !ok || s == nil {
+	if !ok || !iq.IsSet() || s == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case iq.IsResult():
-		if r := p.open[iq.ID()]; r != nil && !r.applied && s.IsValidResponse(iq.From(), xmpp.JID{}) {
-			r.applied, r.err = true, r.apply(iq)
-		}
-	case iq.IsSet():
-		if name, refuse := pushed(s, iq); name != "" && refuse == "" {
-			p.changed(s, strings.Clone(name))
-		}
+	if name, refuse := pushed(s, iq); name != "" && refuse == "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.changed(s, strings.Clone(name))
 	}
 }
 
@@ -165,7 +157,7 @@ func (p *Privacy) changed(s *xmpp.Stream, name string) {
 	if _, known := p.lists[name]; !known && p.put(name, nil) != nil {
 		return // no room for it
 	}
-	if p.cfg.NoRetrieveItems {
+	if p.cfg.NoAutoRetrieveItems {
 		p.forget(name)
 	}
 	p.delegates.Notify(s, func(ctx context.Context, d Delegate) {
@@ -178,7 +170,7 @@ func (p *Privacy) changed(s *xmpp.Stream, name string) {
 // pushed reads a push: the name of the list, or how it is to be refused. One is valid from the own account only,
 // in whose name nobody else can send: XEP-0016 section 2.2, point 10, with the rule of RFC 6121 section 2.1.6.
 func pushed(s *xmpp.Stream, iq *stanza.IQ) (name string, refuse stanza.Condition) {
-	query := only(iq)
+	query := iq.Payload()
 	if !stanza.Is(query, "query", NS) {
 		return "", ""
 	}
@@ -195,17 +187,6 @@ func pushed(s *xmpp.Stream, iq *stanza.IQ) (name string, refuse stanza.Condition
 		return "", stanza.BadRequest
 	}
 	return name, ""
-}
-
-// only is the payload of a request; nil if there are two, which the stream refuses (RFC 6120 section 8.2.3).
-func only(iq *stanza.IQ) (el *etree.Element) {
-	for e := range iq.Children() {
-		if el != nil {
-			return nil
-		}
-		el = e
-	}
-	return el
 }
 
 // answer answers pushes, and then fetches what was changed. Receive has noted those that are valid.

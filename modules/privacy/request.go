@@ -11,15 +11,8 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-// request is one that waits for its answer. Its fields are guarded by the module's lock.
-type request struct {
-	apply   func(answer *stanza.IQ) error // takes the answer over, with the lock held
-	applied bool
-	err     error // of apply
-}
-
 // RetrieveNames fetches the names of the lists, and which of them is active and which the default: see [Privacy.ListNames].
-// What is in them is fetched afterwards, unless Config.NoRetrieveItems says otherwise; it does not wait for that.
+// What is in them is fetched afterwards, unless Config.NoAutoRetrieveItems says otherwise; it does not wait for that.
 //
 // The error is that of [xmpp.Stream.SendIQ], together with [xmpp.ErrUnsupported] if the server has no privacy lists, or [ErrTooMany].
 // What there was stays then.
@@ -45,6 +38,9 @@ func (p *Privacy) retrieveNames(ctx context.Context, s *xmpp.Stream) error {
 
 // tookNames is called with the lock held.
 func (p *Privacy) tookNames(s *xmpp.Stream, answer *stanza.IQ) error {
+	if answer.IsError() {
+		return nil
+	}
 	query := answer.Child("query", NS)
 	if query == nil {
 		return fmt.Errorf("privacy: %w: the answer holds no lists", xmpp.ErrUnsupported)
@@ -94,6 +90,12 @@ var errNoName = fmt.Errorf("%w: privacy: a list must have a name", xmpp.ErrInval
 
 func (p *Privacy) retrieve(ctx context.Context, s *xmpp.Stream, name string) (items []Item, err error) {
 	err = p.send(ctx, s, stanza.Get, stanza.New("query", NS).C("list").A("name", name), func(answer *stanza.IQ) error {
+		if answer.IsError() {
+			if errors.Is(answer.Err(), stanza.ItemNotFound) {
+				p.drop(name)
+			}
+			return nil
+		}
 		for e := range stanza.Children(answer.Child("query", NS), "list", NS) {
 			if stanza.AttrOr(e, "name", "") != name {
 				continue
@@ -111,11 +113,6 @@ func (p *Privacy) retrieve(ctx context.Context, s *xmpp.Stream, name string) (it
 		}
 		return fmt.Errorf("privacy: %w: the answer holds another list", xmpp.ErrUnsupported)
 	})
-	if errors.Is(err, stanza.ItemNotFound) {
-		p.mu.Lock()
-		p.drop(name)
-		p.mu.Unlock()
-	}
 	if err != nil && !canceled(ctx) {
 		p.delegates.Notify(s, func(ctx context.Context, d Delegate) {
 			if d.ListFailure != nil {
@@ -209,8 +206,10 @@ func (p *Privacy) set(ctx context.Context, el *stanza.Builder, done func(*xmpp.S
 	if err != nil {
 		return err
 	}
-	err = p.send(ctx, s, stanza.Set, el, func(*stanza.IQ) error {
-		done(s)
+	err = p.send(ctx, s, stanza.Set, el, func(answer *stanza.IQ) error {
+		if answer.IsResult() {
+			done(s)
+		}
 		return nil
 	})
 	if err != nil && !canceled(ctx) {
@@ -234,24 +233,21 @@ func (p *Privacy) notifySet(s *xmpp.Stream, call func(context.Context, SetDelega
 // canceled reports whether nobody wants to know how a request has ended.
 func canceled(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
-// send sends a request. Its answer is taken over by Receive, in stream order: what follows it must not come first.
+// send sends a request. apply takes the answer over, a result or an error, with the lock held and in stream order: what follows it must not come first.
 func (p *Privacy) send(ctx context.Context, s *xmpp.Stream, typ stanza.IQType, el *stanza.Builder, apply func(*stanza.IQ) error) error {
-	r, iq := &request{apply: apply}, stanza.NewIQ(typ, xmpp.JID{}, el)
-	p.mu.Lock()
-	p.open[iq.ID()] = r
-	p.mu.Unlock()
-	answer, err := s.SendIQ(ctx, iq)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, iq.ID())
-	switch {
-	case r.applied:
-		return r.err
-	case err == nil && p.Stream() == s: // an interceptor has sent it with another id
+	return s.SendIQThen(ctx, stanza.NewIQ(typ, xmpp.JID{}, el), func(_ context.Context, answer *stanza.IQ) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		active := p.Stream() == s
+		if err := answer.Err(); errors.Is(err, stanza.ServiceUnavailable) || errors.Is(err, stanza.FeatureNotImplemented) {
+			if active {
+				p.state = StateUnsupported
+			}
+			return fmt.Errorf("privacy: %w: %w", xmpp.ErrUnsupported, err)
+		}
+		if !active {
+			return nil
+		}
 		return apply(answer)
-	case errors.Is(err, stanza.ServiceUnavailable), errors.Is(err, stanza.FeatureNotImplemented):
-		p.state = StateUnsupported
-		return fmt.Errorf("privacy: %w: %w", xmpp.ErrUnsupported, err)
-	}
-	return err
+	})
 }

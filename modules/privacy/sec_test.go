@@ -25,7 +25,7 @@ func refused(id, to, condition string) string {
 // TestSec_ORG21: pushes are taken from nobody and the own bare address only; what else comes in their form is refused, changes nothing, and makes the client ask nothing.
 func TestSec_ORG21(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, s, peer, e := pair(t, privacy.Config{NoRetrieveNames: true})
+		p, s, peer, e := pair(t, privacy.Config{NoAutoRetrieveNames: true})
 		peer.While(func() { must(t, p.RetrieveNames(t.Context())) }, asked("get", "", "<list name='public'/>"))
 		peer.Play(asked("get", "<list name='public'/>", public))
 		e.want(t, "the list", "names(public); list(public: deny jid=tybalt@example.com 1, allow 2)")
@@ -97,7 +97,7 @@ func TestSec_ORG21Answers(t *testing.T) {
 // TestSec_Bounds: what is kept does not grow beyond its bounds.
 func TestSec_Bounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, _, peer, e := pair(t, privacy.Config{NoRetrieveNames: true, NoRetrieveItems: true, MaxItems: 3})
+		p, _, peer, e := pair(t, privacy.Config{NoAutoRetrieveNames: true, NoAutoRetrieveItems: true, MaxItems: 3})
 		item := func(n int) string { return fmt.Sprintf("<item action='deny' order='%d'/>", n) }
 		peer.While(func() { must(t, p.RetrieveNames(t.Context())) }, asked("get", "", "<list name='a'/><list name='b'/><list name='"+strings.Repeat("x", 5000)+"'/>"))
 		e.want(t, "names", "names(a,b)")

@@ -87,7 +87,7 @@ func client(t *testing.T, cfg privacy.Config) (*privacy.Privacy, *xmpp.Stream, *
 
 // TestSessions: the lists are fetched for each new session, once, and stay what they are over a resumption.
 func TestSessions(t *testing.T) {
-	for _, cfg := range []privacy.Config{{}, {ClearOnDisconnect: true}, {NoRetrieveItems: true}, {NoRetrieveNames: true}} {
+	for _, cfg := range []privacy.Config{{}, {ClearOnDisconnect: true}, {NoAutoRetrieveItems: true}, {NoAutoRetrieveNames: true}} {
 		for _, resume := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%+v resumed %v", cfg, resume), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -108,11 +108,11 @@ func TestSessions(t *testing.T) {
 					must(t, s.Login(t.Context()))
 					first := "*a(allow 1); b(deny 1)"
 					switch {
-					case cfg.NoRetrieveNames:
+					case cfg.NoAutoRetrieveNames:
 						expect("logged in", "", privacy.StateUnknown, "")
 						must(t, p.RetrieveNames(t.Context()))
 						expect("asked", first, privacy.StateReady, "? ?a ?b")
-					case cfg.NoRetrieveItems:
+					case cfg.NoAutoRetrieveItems:
 						first = "*a; b"
 						expect("logged in", first, privacy.StateReady, "?")
 					default:
@@ -132,7 +132,7 @@ func TestSessions(t *testing.T) {
 						expect("back", "*a(deny 1); c(deny 1)", privacy.StateReady, "? ?a ?c")
 					case resume:
 						expect("back", first, privacy.StateReady, "")
-					case cfg.NoRetrieveItems:
+					case cfg.NoAutoRetrieveItems:
 						expect("back", "*a; c", privacy.StateReady, "?")
 					default: // the active list is gone with the session
 						expect("back", "a(allow 1); b(deny 1)", privacy.StateUnknown, "")
@@ -234,6 +234,55 @@ func TestInterceptor(t *testing.T) {
 		e.want(t, "fetched", "names(a); list(a: allow 1)")
 		if got := known(p); got != "*a(allow 1)" {
 			t.Error(got)
+		}
+	})
+}
+
+// TestPushAndAnswer: a change that comes right behind an answer is not undone by it, however late the goroutine runs that has asked.
+func TestPushAndAnswer(t *testing.T) {
+	checkGoroutines(t)
+	p, _, peer, _ := pair(t, manual)
+	for i := range 100 {
+		p.Clear()
+		id := fmt.Sprintf("{late%d}", i)
+		peer.While(func() {
+			if _, err := p.Retrieve(t.Context(), "a"); kind(err) != "item-not-found" {
+				t.Error(err)
+			}
+		}, "C: <iq type='get' id='"+id+"'><query xmlns='jabber:iq:privacy'><list name='a'/></query></iq>\n"+
+			"S: <iq type='error' id='"+id+"'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"+strings.TrimPrefix(push("a"), "\nS: "))
+		if got := known(p); got != "a" {
+			t.Fatalf("%d: after a list that is not there was made: %q", i, got)
+		}
+		id = fmt.Sprintf("{names%d}", i)
+		peer.While(func() { must(t, p.RetrieveNames(t.Context())) }, "C: <iq type='get' id='"+id+"'><query xmlns='jabber:iq:privacy'/></iq>\n"+
+			"S: <iq type='result' id='"+id+"'><query xmlns='jabber:iq:privacy'/></iq>"+strings.TrimPrefix(push("b"), "\nS: "))
+		if got := known(p); got != "b" {
+			t.Fatalf("%d: after no names and a push: %q", i, got)
+		}
+	}
+}
+
+// TestDeactivateMeanwhile: an answer that comes after the module has gone changes nothing.
+func TestDeactivateMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for answer, want := range map[string]string{
+			"<iq type='result' id='{id}'><query xmlns='jabber:iq:privacy'><list name='x'/></query></iq>":                                      "<nil>",
+			"<iq type='error' id='{id}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>": "unsupported",
+		} {
+			p, _, peer, e := pair(t, manual)
+			done := make(chan error, 1)
+			go func() { done <- p.RetrieveNames(t.Context()) }()
+			id := stanza.AttrOr(peer.Next(), "id", "")
+			p.Deactivate()
+			peer.Inject(strings.ReplaceAll(answer, "{id}", id))
+			if err := <-done; kind(err) != want {
+				t.Errorf("%s: %v", want, err)
+			}
+			synctest.Wait()
+			if known(p) != "" || p.State() != privacy.StateUnknown || strings.Contains(e.take(), "names(x)") {
+				t.Errorf("%s: %s, %v", want, known(p), p.State())
+			}
 		}
 	})
 }

@@ -2,8 +2,6 @@ package pubsub
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +46,7 @@ type Event struct {
 // Handler hears of the events of a node, see [PubSub.Notify]. It runs on its queue as a delegate does.
 type Handler func(ctx context.Context, p *PubSub, e Event)
 
-// Delegate listens to a [PubSub]: a listener sets the families that it implements.
+// Delegate listens to a [PubSub]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
 	Items ItemsDelegate // what becomes of items
@@ -69,25 +67,6 @@ type NodeDelegate interface {
 	PubSubDidPurgeNode(ctx context.Context, p *PubSub, e Event)
 	// PubSubDidDeleteNode is called when a node was removed.
 	PubSubDidDeleteNode(ctx context.Context, p *PubSub, e Event)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("pubsub: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("pubsub: AddDelegate: no family is set")
-	}
 }
 
 // EventsIn returns the events in a received message. own is the own address. There are none if the sender may not tell any:

@@ -82,9 +82,7 @@ func (p *PubSub) Features() []string {
 }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (p *PubSub) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return p.delegates.Add("pubsub", queue, d)
 }
 

@@ -145,6 +145,9 @@ func TestSec_ORG10(t *testing.T) {
 		{"an answer without a form", able + `
 			C: <iq id='{q1}' type='get'>*</iq>
 			S: <iq id='{q1}' type='result'/>`, pubsub.ErrAnswer},
+		{"an answer that says both", able + strings.Replace(look("q1", "whitelist"), "<field var='pubsub#persist_items'", "<field var='pubsub#access_model'><value>open</value></field><field var='pubsub#persist_items'", 1), pubsub.ErrAnswer},
+		{"an answer with two values", able + strings.Replace(look("q1", "whitelist"), "<value>whitelist</value>", "<value>whitelist</value><value>open</value>", 1) + configure("q2", refused), stanza.Forbidden},
+		{"an answer about another node", able + strings.Replace(look("q1", "whitelist"), "#owner'><configure node='storage:bookmarks'><x", "#owner'><configure node='other'><x", 1), pubsub.ErrAnswer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			checkGoroutines(t)

@@ -2,7 +2,6 @@ package receipts
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -11,8 +10,8 @@ import (
 // Delegate listens to a [Receipts]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Receipt  ReceiptDelegate
-	Delivery DeliveryDelegate
+	Receipt  ReceiptDelegate  // receipts that come
+	Delivery DeliveryDelegate // how messages get on that were sent by Send
 }
 
 // ReceiptDelegate hears of receipts.
@@ -30,16 +29,7 @@ type DeliveryDelegate interface {
 }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (r *Receipts) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	if d.Receipt == nil && d.Delivery == nil {
-		panic("receipts: AddDelegate: no family is set")
-	}
-	for _, f := range []any{d.Receipt, d.Delivery} {
-		if v := reflect.ValueOf(f); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic("receipts: AddDelegate: a nil " + v.Type().String())
-		}
-	}
 	return r.delegates.Add(r.Name(), queue, d)
 }
 

@@ -73,7 +73,7 @@ func newMessage(s *xmpp.Stream, m *stanza.Message, d *Delivery) *message {
 	p := &message{key: key{bareOf(s, to), cloned(m.ID())}, at: time.Now(), d: d}
 	if to.IsFull() {
 		p.full = to
-		if m.Child("x", nsMUC) != nil || isOccupant(s, to) {
+		if m.Child("x", nsMUC) != nil || s.IsPresenceClaimed(to) {
 			p.only = to
 		}
 	}

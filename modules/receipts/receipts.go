@@ -4,6 +4,11 @@
 // over acknowledged by the server (modules/sm) to delivered to a client of the recipient. With [Config].Request it asks for
 // receipts by itself, with [Config].Answer it sends them, to those who may know that one is there.
 //
+//	r := receipts.New(receipts.Config{Answer: true})
+//	err := r.Activate(stream)
+//	d, err := r.Send(ctx, message)
+//	state, err := d.Wait(ctx)
+//
 // A receipt says that a client has the message, not that anybody has read it; that there is none says nothing (section 4).
 package receipts
 
@@ -182,16 +187,6 @@ func (r *Receipts) supports(s *xmpp.Stream, to xmpp.JID) bool {
 		return yes || !known
 	}
 	return true
-}
-
-// isOccupant reports whether an address is known to be that of an occupant of a room.
-func isOccupant(s *xmpp.Stream, j xmpp.JID) bool {
-	for m := range s.Modules() {
-		if c, ok := m.(xmpp.PresenceClaimer); ok && c.ClaimsPresence(j) {
-			return true
-		}
-	}
-	return false
 }
 
 func cloned(s string) string { return strings.Clone(s) }

@@ -71,9 +71,16 @@ func (r *Reconnect) revokedLocked(s *xmpp.Stream) bool {
 }
 
 // disarm ends the supervision, and the attempts, if there are any; they are over when the loop is.
-func (r *Reconnect) disarm(cause error) *loop {
+func (r *Reconnect) disarm(cause error) *loop { return r.disarmLoop(nil, cause) }
+
+// disarmLoop is disarm for as long as only is the loop that there is; nil is any, and none.
+func (r *Reconnect) disarmLoop(only *loop, cause error) *loop {
 	r.mu.Lock()
 	done, l := r.done, r.loop
+	if only != nil && l != only {
+		r.mu.Unlock()
+		return l
+	}
 	r.done = nil
 	if l != nil {
 		l.stopLocked(cause, done)

@@ -43,6 +43,9 @@ type loop struct {
 	abort    context.CancelCauseFunc // ends the attempt that is under way; nil if none is
 	stuck    *time.Timer             // will, after a poke; nil if not
 	unwanted bool                    // the session that the attempt makes is to be ended
+	gaveUp   bool                    // cause is why
+	waiters  []*waiter
+	forLogin bool // it ends when nobody waits any more
 }
 
 // startLocked deals with an outage.
@@ -70,6 +73,9 @@ func (l *loop) run() {
 func (l *loop) begin() *outage {
 	r := l.r
 	r.mu.Lock()
+	if r.sessions != l.sessions {
+		l.answerLocked(nil)
+	}
 	if o := l.next; o != nil && !l.stopped {
 		l.next, l.sessions, l.last = nil, r.sessions, nil
 		r.mu.Unlock()
@@ -86,6 +92,10 @@ func (l *loop) begin() *outage {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.sessions == l.sessions {
+		l.answerLocked(l.outcomeLocked())
+	}
+	l.answerLocked(nil)
 	if r.sessions == l.sessions || r.loop != nil || r.Stream() != l.s {
 		return nil
 	}
@@ -192,6 +202,7 @@ func (l *loop) giveUp(err error) {
 	done := r.done
 	r.done = nil
 	l.stopLocked(err, done)
+	l.gaveUp = true
 }
 
 // prepare waits while the module is paused and returns how long to wait then. ok is false when there is nothing to do any more.

@@ -1,6 +1,6 @@
 // Package reconnect keeps a stream connected: it supervises the session and logs in again when the connection is lost (RFC 6120 section 3.3).
 //
-// An active [Reconnect] is armed by the first session of its stream. When the connection is lost after that, other than by the
+// An active [Reconnect] is armed by the first session of its stream, which [Reconnect.Login] makes, however long it takes. When the connection is lost after that, other than by the
 // application's own Disconnect or Close, it logs in again with the credentials that were used, until there is a session:
 // at first within a second, then at intervals that grow and are spread at random. What the server said decides whether and when: see [PolicyFor].
 // With modules/sm on the stream the session is resumed where the server can; without it each login makes a new session.
@@ -31,6 +31,8 @@ var (
 	// ErrStopped is in the error of an attempt that [Reconnect.Stop] or Deactivate has ended,
 	// and what Stream.Wait returns then if no attempt had failed.
 	ErrStopped = errors.New("reconnect: stopped")
+	// ErrGivenUp is in what [Reconnect.Login] returns when it is of no use to try again; with it comes the reason.
+	ErrGivenUp = errors.New("reconnect: given up")
 	// ErrTooOften is what Stream.Wait returns, with the last failure, after Config.MaxAttempts.
 	ErrTooOften = errors.New("reconnect: too many attempts have failed")
 	// ErrNoAnswer is the cause of the disconnect when the connection was looked at (see [Reconnect.Poke]) and the server did not answer.
@@ -145,7 +147,7 @@ func (r *Reconnect) Activate(s *xmpp.Stream) error {
 }
 
 // Start logs in, and goes on trying as after a loss, although there was no session yet, or after [Reconnect.Stop] and after giving up.
-// It returns at once; events tell of the rest. It does nothing while attempts are made already.
+// It returns at once; events tell of the rest. [Reconnect.Login] waits for it. It does nothing while attempts are made already.
 //
 // The error is xmpp.ErrInvalidState unless the module is active and the stream disconnected, xmpp.ErrClosed after Close.
 // Without credentials (xmpp.Config.Credentials, or those of an earlier login) the first attempt is the last.
@@ -158,17 +160,12 @@ func (r *Reconnect) Start() error {
 	defer r.mu.Unlock()
 	switch {
 	case r.loop != nil && !r.loop.stopped:
+		r.loop.forLogin = false
 		return nil
 	case r.loop != nil:
 		return fmt.Errorf("%w: the last attempt is being put away", xmpp.ErrInvalidState)
-	case !s.IsDisconnected():
-		return fmt.Errorf("%w: the stream is %s", xmpp.ErrInvalidState, s.State())
 	}
-	if err := r.superviseLocked(s); err != nil {
-		return err
-	}
-	r.startLocked(s, &outage{start: true})
-	return nil
+	return r.launchLocked(s)
 }
 
 // Stop ends the attempts: there will be none until the next session, which the application or [Reconnect.Start] makes.

@@ -205,8 +205,8 @@ func (r *Roster) replaceLocked(s *xmpp.Stream, query *etree.Element) []ContactCh
 
 // noteLocked hands the differences to the journal, and counts them.
 func (r *Roster) noteLocked(before, next map[xmpp.JID]*item) (n int) {
-	if len(before) == 0 {
-		r.journal.whole = true
+	if len(before) == 0 && len(next) > 0 {
+		r.journal.replace()
 	}
 	for jid, it := range next {
 		if before[jid] != it {
@@ -254,8 +254,8 @@ func readPush(s *xmpp.Stream, iq *stanza.IQ) (p push, cond stanza.Condition, err
 }
 
 func (r *Roster) receivePush(s *xmpp.Stream, iq *stanza.IQ) {
-	if query := iq.Payload(); !stanza.Is(query, "query", NS) || !alone(iq) {
-		return // which the stream answers
+	if !stanza.Is(iq.Payload(), "query", NS) { // the stream lets in requests with one payload only
+		return
 	}
 	p, cond, err := readPush(s, iq)
 	r.mu.Lock()
@@ -286,15 +286,6 @@ func (r *Roster) receivePush(s *xmpp.Stream, iq *stanza.IQ) {
 	}
 }
 
-// alone reports whether an IQ has one child, as a request must.
-func alone(iq *stanza.IQ) bool {
-	n := 0
-	for range iq.Children() {
-		n++
-	}
-	return n == 1
-}
-
 // answerPush answers what receivePush has looked at.
 func (r *Roster) answerPush(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ) {
 	answer := iq.Result(nil)
@@ -311,6 +302,11 @@ func (r *Roster) replaceItemLocked(s *xmpp.Stream, old, it *item) {
 		before = r.contactLocked(old)
 	}
 	r.items[it.jid] = it
+	if (old == nil || old.guest) && !it.guest {
+		for _, res := range r.presence[it.jid].all() { // they are a contact's now
+			r.others -= res.weight()
+		}
+	}
 	if it.sub.From() {
 		delete(r.requests, it.jid) // somebody has answered it
 	}

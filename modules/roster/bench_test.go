@@ -55,8 +55,8 @@ type calls struct {
 
 func (c *calls) RosterDidBeginPopulating(context.Context, *roster.Roster, string) {}
 func (c *calls) RosterDidEndPopulating(_ context.Context, _ *roster.Roster, changes []roster.ContactChange) {
-	c.populations.Add(1)
 	c.changes.Add(int64(len(changes)))
+	c.populations.Add(1) // last: it is what is waited for
 }
 func (c *calls) RosterDidNotPopulate(context.Context, *roster.Roster, error)         { c.others.Add(1) }
 func (c *calls) RosterDidAddContact(context.Context, *roster.Roster, roster.Contact) { c.others.Add(1) }

@@ -3,7 +3,6 @@ package roster
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"sync/atomic"
 
 	"github.com/go-xmppframework/xmpp"
@@ -13,14 +12,14 @@ import (
 // Delegate listens to a [Roster]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate]; what the roster tells when asked is never older than the events about it.
 type Delegate struct {
-	Population   PopulationDelegate
-	Change       ChangeDelegate
-	Contact      ContactDelegate
-	Resource     ResourceDelegate
-	Clear        ClearDelegate
-	Subscription SubscriptionDelegate
-	Skip         SkipDelegate
-	Storage      StorageDelegate
+	Population   PopulationDelegate   // the roster as a whole
+	Change       ChangeDelegate       // that anything is different, however much
+	Contact      ContactDelegate      // contacts that come, go and change
+	Resource     ResourceDelegate     // their clients, as presence shows them
+	Clear        ClearDelegate        // the end of all presence
+	Subscription SubscriptionDelegate // requests to see presence, and answers
+	Skip         SkipDelegate         // items of the server that were left out
+	Storage      StorageDelegate      // a storage that fails
 }
 
 // PopulationDelegate hears of the roster as a whole.
@@ -131,9 +130,10 @@ type changeListener struct {
 }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (r *Roster) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
+	if d == (Delegate{}) {
+		panic("roster.Delegate: no family is set")
+	}
 	if queue == nil {
 		queue = xmpp.NewQueue() // one for all families
 	}
@@ -180,25 +180,6 @@ func (r *Roster) forget(l *changeListener) {
 		}
 	}
 	r.delegates.change = rest
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("roster: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("roster: AddDelegate: no family is set")
-	}
 }
 
 // changedLocked tells the ChangeDelegates that something has changed.

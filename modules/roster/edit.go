@@ -23,7 +23,8 @@ func (r *Roster) Add(ctx context.Context, jid xmpp.JID, name string, groups ...s
 
 // Set puts somebody into the roster with a name, which may be empty, and groups, or replaces those of a contact (RFC 6121 sections 2.3 and 2.4). It asks for no subscription.
 //
-// The error is that of [xmpp.Stream.SendIQ]: a [*stanza.Error] if the server refuses, such as [stanza.NotAcceptable] for a name of more than 1,023 bytes.
+// The error is that of [xmpp.Stream.SendIQ]: a [*stanza.Error] if the server refuses, such as
+// [stanza.NotAcceptable] for a name of more than 1,023 bytes, where it looks at that.
 // When it returns nil, the server has done it, and, where the roster was fetched, has told so, unless it took more than two seconds with that.
 // A resource in the address is left out. The own address, and none, are [xmpp.ErrInvalidParameter].
 func (r *Roster) Set(ctx context.Context, jid xmpp.JID, name string, groups ...string) error {

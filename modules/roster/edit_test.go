@@ -322,12 +322,25 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T) {
-		x, peer := play(t, roster.Config{})
+		store := roster.MemoryStorage()
+		must(t, store.Save(t.Context(), xmpp.MustParseJID("juliet@example.test"), "", slices.Values([]roster.Item{{JID: romeo.Bare()}, {JID: nurse}})))
+		everybody := func(context.Context, *roster.Roster, roster.Contact, *stanza.Presence) bool { return true }
+		x, peer := play(t, roster.Config{Storage: store, AutoAccept: everybody})
 		peer.Expect("<iq id='{a}' type='get'><query xmlns='jabber:iq:roster'/></iq>")
 		inject(peer, asks)
+		x.e.take()
 		inject(peer, "<iq id='{a}' type='error'>"+unavailable+"</iq>")
-		x.e.want(t, "no roster", "begin(); not populated(service-unavailable); request(romeo@example.net: nobody)")
-		inject(peer, "<presence from='paris@example.com' type='subscribe'/>")
-		x.e.want(t, "no roster", "request(paris@example.com: nobody)")
+		x.e.want(t, "no roster", "not populated(service-unavailable); request(romeo@example.net: romeo None + Pending In)")
+		inject(peer, "<presence from='nurse@example.com' type='subscribe'/>")
+		x.e.want(t, "no roster", "nurse None -> nurse None + Pending In; request(nurse@example.com: nurse None + Pending In)")
+		peer.Play("C!idle 1s")
+		// In a new session the server tells again.
+		x.Disconnect()
+		must(t, x.Login(t.Context()))
+		settle()
+		wantList(t, "a new session", x.r, "nurse None, romeo None")
+		for q := range x.r.Requests() {
+			t.Errorf("a request of the session before: %v", q.JID)
+		}
 	})
 }

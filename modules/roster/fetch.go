@@ -11,7 +11,6 @@ import (
 
 // fetch is a request for the roster that is under way.
 type fetch struct {
-	id     string
 	done   chan struct{}
 	cancel context.CancelFunc
 	err    error // read after done
@@ -74,8 +73,6 @@ func (r *Roster) wait(ctx context.Context, s *xmpp.Stream, f *fetch) error {
 // start asks for the roster, unless that is under way.
 func (r *Roster) start(ctx context.Context, s *xmpp.Stream, whole bool) *fetch {
 	query := stanza.New("query", NS)
-	iq := stanza.NewIQ(stanza.Get, xmpp.JID{}, nil)
-	iq.SetID(s.GenerateUUID())
 	wctx, cancel := context.WithTimeoutCause(context.Background(), r.cfg.FetchTimeout, xmpp.ErrIQTimeout)
 	r.mu.Lock()
 	if f := r.fetch; f != nil {
@@ -83,7 +80,7 @@ func (r *Roster) start(ctx context.Context, s *xmpp.Stream, whole bool) *fetch {
 		cancel()
 		return f
 	}
-	f := &fetch{id: iq.ID(), done: make(chan struct{}), cancel: cancel}
+	f := &fetch{done: make(chan struct{}), cancel: cancel}
 	r.fetch = f
 	version := r.version
 	if whole {
@@ -94,33 +91,22 @@ func (r *Roster) start(ctx context.Context, s *xmpp.Stream, whole bool) *fetch {
 	}
 	notify(s, &r.delegates.population, func(ctx context.Context, d PopulationDelegate) { d.RosterDidBeginPopulating(ctx, r, version) })
 	r.mu.Unlock()
-	iq.Add(query)
-	wait, err := s.StartIQ(ctx, iq)
+	// The answer is taken over where it stands in the stream: ahead of the presence and the changes that follow it.
+	wait, err := s.StartIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, query), func(_ context.Context, answer *stanza.IQ) error {
+		if answer.IsError() {
+			return nil // it is that of wait
+		}
+		return r.populate(s, f, answer)
+	})
 	if err != nil {
 		r.endFetch(s, f, err)
 		return f
 	}
 	go func() {
-		answer, err := wait(wctx)
-		if err == nil { // Receive has seen it, unless an interceptor has given the request another id
-			err = r.populate(s, f, answer)
-		}
+		_, err := wait(wctx)
 		r.endFetch(s, f, err)
 	}()
 	return f
-}
-
-// receiveAnswer takes the answer in where it stands in the stream, ahead of the presence and the changes that follow it.
-func (r *Roster) receiveAnswer(s *xmpp.Stream, iq *stanza.IQ) {
-	r.mu.RLock()
-	f := r.fetch
-	r.mu.RUnlock()
-	if f == nil || iq.ID() != f.id || !iq.IsResult() || !s.IsValidResponse(iq.From(), xmpp.JID{}) {
-		return // errors are those of wait
-	}
-	if err := r.populate(s, f, iq); err != nil {
-		r.endFetch(s, f, err)
-	}
 }
 
 // populate makes the answer the roster, unless that was done.
@@ -145,25 +131,19 @@ func (r *Roster) populate(s *xmpp.Stream, f *fetch, iq *stanza.IQ) error {
 func (r *Roster) doneLocked(f *fetch, err error) {
 	r.fetch, f.err = nil, err
 	close(f.done)
-	if err != nil { // else wait is about to return
-		f.cancel()
-	}
+	f.cancel()
 }
 
 func (r *Roster) endFetch(s *xmpp.Stream, f *fetch, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.endFetchLocked(s, f, err)
-	f.cancel()
 }
 
-// endFetchLocked notes that a fetch has failed, unless it is over. s is nil if nobody is to be told.
+// endFetchLocked notes that a fetch has failed, unless it is over: then err may be nil. s is nil if nobody is to be told.
 func (r *Roster) endFetchLocked(s *xmpp.Stream, f *fetch, err error) {
 	if f == nil || r.fetch != f {
 		return
-	}
-	if err == nil {
-		err = errors.New("roster: the fetch was ended")
 	}
 	r.failed = err
 	r.doneLocked(f, err)

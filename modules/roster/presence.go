@@ -47,7 +47,7 @@ func (r *Roster) receiveResource(s *xmpp.Stream, p *stanza.Presence, from xmpp.J
 	r.mu.RLock()
 	wanted := r.wantedLocked(bare)
 	r.mu.RUnlock()
-	if !wanted || claimed(s, p, from) {
+	if !wanted || p.Child("x", nsMUCUser) != nil || s.IsPresenceClaimed(from) { // the rest is that of a room, or another module's
 		return
 	}
 	var res *resource
@@ -79,19 +79,6 @@ func rangeBackwards(list []*resource) func(func(*resource) bool) {
 			}
 		}
 	}
-}
-
-// claimed reports whether presence belongs to a room, or for another reason to another module.
-func claimed(s *xmpp.Stream, p *stanza.Presence, from xmpp.JID) bool {
-	if p.Child("x", nsMUCUser) != nil {
-		return true
-	}
-	for m := range s.Modules() {
-		if c, ok := m.(xmpp.PresenceClaimer); ok && c.ClaimsPresence(from) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *Roster) availableLocked(s *xmpp.Stream, bare xmpp.JID, res *resource) {
@@ -269,6 +256,7 @@ func (r *Roster) end(ctx context.Context, s *xmpp.Stream) {
 	r.clearResourcesLocked(s)
 	if r.cfg.Clear == ClearAll && len(r.items)+len(r.version) > 0 {
 		r.items, r.groups, r.version = map[xmpp.JID]*item{}, groups{}, ""
+		clear(r.requests)
 		r.journal.wipe()
 		r.writeLocked()
 		r.changedLocked(s)

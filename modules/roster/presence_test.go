@@ -243,6 +243,8 @@ func TestEarlyPresence(t *testing.T) {
 		wantList(t, "applied", x.r, "benvolio=benvolio#Friends To approved, mercutio=Mercutio From /a(0 away ), nurse None + Pending Out, romeo=Romeo#Family#Friends Both /b(3  ) /a(0  )")
 		inject(peer, "<presence from='paris@example.com/a'/>")
 		x.e.want(t, "a stranger", "")
+		inject(peer, "<iq id='p' type='set'><query xmlns='jabber:iq:roster'><item jid='paris@example.com'/></query></iq>")
+		x.e.want(t, "a new contact", "+paris None")
 	})
 	// It is bounded: what does not fit is left out.
 	bubble(t, func(t *testing.T) {

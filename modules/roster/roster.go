@@ -224,8 +224,6 @@ func (r *Roster) Receive(ctx context.Context, st stanza.Stanza) {
 	case *stanza.IQ:
 		if st.IsSet() {
 			r.receivePush(s, st)
-		} else if !st.IsGet() {
-			r.receiveAnswer(s, st)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	offered := stanza.Child(bg.Features(), "sm", NS) != nil
 	held := m.held(s)
 	m.mu.Lock()
-	m.cur, m.prev = held, nil
+	m.cur, m.prev, m.unoffered = held, nil, !offered
 	m.mu.Unlock()
 	if held != nil && offered {
 		jid, resumed, err := m.resume(ctx, bg, held)
@@ -174,8 +174,14 @@ func (t *tracker) resumedBy(el *etree.Element, id string) error {
 	if err != nil {
 		return err
 	}
+	replay := 0
+	for _, u := range t.tracking.Unacked() {
+		if u.Written {
+			replay++
+		}
+	}
 	t.mu.Lock()
-	t.resumedAcked = acked
+	t.resumedAcked, t.replay = acked, replay
 	t.mu.Unlock()
 	return nil
 }
@@ -195,19 +201,22 @@ func (t *tracker) consider(err error) error {
 // ReceiveSession begins a session, or goes on with one.
 func (m *SM) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 	m.mu.Lock()
-	t := m.cur
-	m.prev = nil
+	t, unoffered := m.cur, m.unoffered
+	m.prev, m.unoffered = nil, false
 	m.mu.Unlock()
 	switch {
+	case unoffered:
+		notify(m, m.Stream(), Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, m, ErrNotOffered) })
 	case t == nil:
 	case kind == xmpp.SessionNew:
 		t.begin()
 	default:
 		t.mu.Lock()
-		acked := t.resumedAcked
-		t.resumedAcked = nil
+		acked, replay := t.resumedAcked, t.replay
+		t.resumedAcked, t.replay = nil, 0
 		t.mu.Unlock()
 		m.totals.resumed.Add(1)
+		m.totals.replayed.Add(int64(replay))
 		t.notifyAcked(acked)
 		notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidResume(ctx, m, acked) })
 	}

@@ -209,7 +209,7 @@ func TestRel_R08(t *testing.T) {
 				t.Fatalf("%d: %v %v", k, st, err)
 			}
 		}
-		if st := c.m.Stats(); st.Sent != 51 || st.Acked != 51 {
+		if st := c.m.Stats(); st.Sent != 51 || st.Acked != 51 || st.Replayed != 50-k {
 			t.Errorf("%d: %+v", k, st)
 		}
 		c.Disconnect()

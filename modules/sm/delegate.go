@@ -18,12 +18,12 @@ type Delegate struct {
 	Storage StorageDelegate
 }
 
-// EnableDelegate hears of the beginning of stream management, once for each new session on a server that offers it.
+// EnableDelegate hears of the beginning of stream management, once for each new session.
 type EnableDelegate interface {
 	// StreamManagementWasEnabled is called when the server has agreed, with whether the session can be resumed.
 	StreamManagementWasEnabled(ctx context.Context, m *SM, resumable bool)
-	// StreamManagementWasNotEnabled is called when it has refused: the session goes on without.
-	// err matches the [stanza.Condition] that the server named.
+	// StreamManagementWasNotEnabled is called when the session goes on without: a lost connection is its end, nothing is acknowledged.
+	// err is [ErrNotOffered] where the server does not have it; where it has refused, err matches the [stanza.Condition] that it named.
 	StreamManagementWasNotEnabled(ctx context.Context, m *SM, err error)
 }
 

@@ -1,8 +1,10 @@
 package sm_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -143,9 +145,38 @@ func TestWithout(t *testing.T) {
 				t.Error("enabled")
 			}
 			c.lose(srv)
+			settle()
+			c.e.want(t, "without", "not enabled("+sm.ErrNotOffered.Error()+")")
 			c.login()
-			c.e.want(t, "without", "")
+			settle()
+			c.e.want(t, "again without", "not enabled("+sm.ErrNotOffered.Error()+")")
 		}, xmpptest.WithoutStreamManagement())
+	})
+	t.Run("not offered any more", func(t *testing.T) {
+		bubble(t, func(t *testing.T, srv *xmpptest.Server) {
+			other := xmpptest.NewServer(t, xmpptest.WithoutStreamManagement())
+			srv.AddAccount("juliet", "the same")
+			other.AddAccount("juliet", "the same")
+			cfg, next := srv.Config("juliet"), other.Config("juliet").Dial
+			cfg.RootCAs.AddCert(other.Certificate())
+			dial := cfg.Dial
+			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) { return dial(ctx, network, addr) }
+			c := newClient(t, cfg, quiet)
+			c.login()
+			settle()
+			c.e.want(t, "login", "enabled(true)")
+			srv.Freeze(c.MyJID(), true)
+			c.send(srv.JID("juliet"), "x")
+			settle()
+			c.lose(srv)
+			dial = next
+			c.login()
+			settle()
+			c.e.want(t, "after a session", "end(x); not enabled("+sm.ErrNotOffered.Error()+")")
+			if st := c.m.Stats(); c.m.Enabled() || st.Sessions != 1 {
+				t.Errorf("enabled %v, %+v", c.m.Enabled(), st)
+			}
+		})
 	})
 	t.Run("refused", func(t *testing.T) {
 		bubble(t, func(t *testing.T, srv *xmpptest.Server) {

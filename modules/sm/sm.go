@@ -25,6 +25,8 @@ const NS = "urn:xmpp:sm:3"
 var (
 	// ErrNotEnabled is returned by calls that need a session with stream management.
 	ErrNotEnabled = errors.New("sm: stream management is not enabled")
+	// ErrNotOffered is why a session goes without stream management on a server that does not have it.
+	ErrNotOffered = errors.New("sm: the server does not offer stream management")
 	// ErrAckTimeout is the cause of the disconnect after a request for an acknowledgement that was met with silence.
 	ErrAckTimeout = errors.New("sm: the server does not answer")
 	// ErrExpired is why a session is over that was not resumed in the time that the server keeps it.
@@ -147,6 +149,8 @@ type SM struct {
 	prev   *tracker // of the session that waits while cur is being bound
 	loaded bool     // the storage was looked at
 	stored *State   // what was in it, until it is needed
+
+	unoffered bool // the server of the session that is being bound has no stream management
 }
 
 // New makes a module that is not active yet.

@@ -16,13 +16,14 @@ type Stats struct {
 
 	Sessions int // with stream management
 	Resumed  int // resumptions
+	Replayed int // stanzas that were written again on a resumption, because the server had not handled them; as often as they were
 	Refused  int // resumptions that the server has refused
 	Resent   int // messages that were moved to a new session
 }
 
 type totals struct {
-	sent, acked, received, handled     atomic.Uint64
-	sessions, resumed, refused, resent atomic.Int64
+	sent, acked, received, handled               atomic.Uint64
+	sessions, resumed, replayed, refused, resent atomic.Int64
 }
 
 // Stats reads the counters.
@@ -30,7 +31,8 @@ func (m *SM) Stats() Stats {
 	c := &m.totals
 	st := Stats{
 		Acked: c.acked.Load(), Sent: c.sent.Load(), Handled: c.handled.Load(), Received: c.received.Load(),
-		Sessions: int(c.sessions.Load()), Resumed: int(c.resumed.Load()), Refused: int(c.refused.Load()), Resent: int(c.resent.Load()),
+		Sessions: int(c.sessions.Load()), Resumed: int(c.resumed.Load()), Replayed: int(c.replayed.Load()),
+		Refused: int(c.refused.Load()), Resent: int(c.resent.Load()),
 	}
 	if t := m.current(); t != nil {
 		t.mu.Lock()

@@ -38,6 +38,7 @@ type tracker struct {
 	hold      *time.Timer   // ends the session while it is held
 
 	resumedAcked []xmpp.Unacked // what <resumed/> has told of, until it is told
+	replay       int            // what is written again then
 
 	base        uint32 // what the server counts from
 	sent, acked uint64 // since then

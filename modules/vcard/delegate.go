@@ -2,8 +2,6 @@ package vcard
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 
 	"github.com/go-xmppframework/xmpp"
 )
@@ -11,10 +9,10 @@ import (
 // Delegate listens to a [VCard]: a struct of small interfaces, of which a listener sets those it implements.
 // Callbacks follow the delivery contract at [xmpp.Delegate].
 type Delegate struct {
-	Fetch   FetchDelegate
-	Update  UpdateDelegate
-	VCard4  VCard4Delegate
-	Storage StorageDelegate
+	Fetch   FetchDelegate   // what was asked for
+	Update  UpdateDelegate  // the own vCard
+	VCard4  VCard4Delegate  // what contacts publish, with Config.NotifyVCard4
+	Storage StorageDelegate // a storage that fails
 }
 
 // FetchDelegate hears of vCards that were asked for, once for each question, however many calls wait for its answer.
@@ -46,25 +44,6 @@ type StorageDelegate interface {
 	// VCardDidFailToStore is called each time that Config.Storage has failed. The call that needed it goes on without: the vCard is asked for,
 	// or is not kept.
 	VCardDidFailToStore(ctx context.Context, v *VCard, err *StorageError)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("vcard: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("vcard: AddDelegate: no family is set")
-	}
 }
 
 // notify posts an event to the listeners for which pick does not return nil.

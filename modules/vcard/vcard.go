@@ -81,9 +81,7 @@ func (v *VCard) Name() string { return "vcard" }
 func (v *VCard) Features() []string { return []string{NS, NS4} }
 
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
-// It panics if no family is set, or one is a nil pointer.
 func (v *VCard) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return v.delegates.Add("vcard", queue, d)
 }
 

@@ -83,6 +83,7 @@ func (b *Bench) EndToEnd(ctx context.Context, r *Real, n int) Table {
 			return s, err
 		}
 		time.Sleep(settle)
+		cpu := r.server.CPU()
 		if err := out.Order("go"); err != nil {
 			return s, err
 		}
@@ -90,6 +91,7 @@ func (b *Bench) EndToEnd(ctx context.Context, r *Real, n int) Table {
 		if err := in.Result(ctx, &end, &cpuIn); err != nil {
 			return s, fmt.Errorf("receiver: %w", err)
 		}
+		cpu = r.server.CPU() - cpu
 		if err := out.Order("stop"); err != nil {
 			return s, err
 		}
@@ -97,6 +99,6 @@ func (b *Bench) EndToEnd(ctx context.Context, r *Real, n int) Table {
 			return s, fmt.Errorf("sender: %w", err)
 		}
 		in.Order("stop") // It may have ended by itself.
-		return sample{rate(n, time.Duration(end-start)), float64(cpuOut) / float64(n), float64(cpuIn) / float64(n)}, nil
+		return sample{rate(n, time.Duration(end-start)), float64(cpuOut) / float64(n), float64(cpuIn) / float64(n), float64(cpu.Microseconds()) / float64(n)}, nil
 	})
 }

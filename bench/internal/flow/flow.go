@@ -38,6 +38,7 @@ type Row struct {
 
 	Rate, Least, Most float64 // messages a second: median, least, most
 	Out, In           float64 // client processor time in microseconds a message, 0 where that side was not measured
+	Server            float64 // the server's, 0 where it was not measured
 	Failed            string  // why there are no figures, empty otherwise
 
 	Rates []float64 // messages a second of every run
@@ -52,7 +53,7 @@ type Table struct {
 }
 
 // sample is one run.
-type sample struct{ rate, out, in float64 }
+type sample struct{ rate, out, in, server float64 }
 
 // contender is a client as the tables name it.
 type contender struct {
@@ -79,7 +80,7 @@ func (b *Bench) contenders(more ...clients.Library) []contender {
 // collect runs every client once a round and makes a table of the medians.
 // A client that fails is left out of the later rounds.
 func (b *Bench) collect(ctx context.Context, name string, n int, list []contender, run func(ctx context.Context, c contender, n int, tag string) (sample, error)) Table {
-	rates, outs, ins := make([][]float64, len(list)), make([][]float64, len(list)), make([][]float64, len(list))
+	rates, outs, ins, servers := make([][]float64, len(list)), make([][]float64, len(list)), make([][]float64, len(list)), make([][]float64, len(list))
 	failed := make([]string, len(list))
 	for round := range b.Rounds {
 		for i, c := range list {
@@ -94,8 +95,8 @@ func (b *Bench) collect(ctx context.Context, name string, n int, list []contende
 				fmt.Fprintf(b.Progress, "%s %s: %v\n", name, c.name, err)
 				continue
 			}
-			fmt.Fprintf(b.Progress, "%-10s %-10s %8.0f messages/s, %5.2f us out, %5.2f us in\n", name, c.name, s.rate, s.out, s.in)
-			rates[i], outs[i], ins[i] = append(rates[i], s.rate), append(outs[i], s.out), append(ins[i], s.in)
+			fmt.Fprintf(b.Progress, "%-10s %-10s %8.0f messages/s, %5.2f us out, %5.2f us in, %6.2f us in the server\n", name, c.name, s.rate, s.out, s.in, s.server)
+			rates[i], outs[i], ins[i], servers[i] = append(rates[i], s.rate), append(outs[i], s.out), append(ins[i], s.in), append(servers[i], s.server)
 		}
 	}
 	t := Table{Name: name, Messages: n, Rounds: b.Rounds}
@@ -103,7 +104,7 @@ func (b *Bench) collect(ctx context.Context, name string, n int, list []contende
 		row := Row{Client: c.name, Module: c.module, Remark: c.remark, Failed: failed[i], Rates: rates[i]}
 		if failed[i] == "" && len(rates[i]) > 0 {
 			row.Rate, row.Least, row.Most = micro.Median(rates[i]), slices.Min(rates[i]), slices.Max(rates[i])
-			row.Out, row.In = micro.Median(outs[i]), micro.Median(ins[i])
+			row.Out, row.In, row.Server = micro.Median(outs[i]), micro.Median(ins[i]), micro.Median(servers[i])
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -139,7 +139,7 @@ func (p *page) flow(t flow.Table) {
 		only, _, _ = strings.Cut(strings.ToLower(t.Name), " ")
 		text = "One process sends, another receives, over TLS 1.3 on loopback, through the server's plainest host. " +
 			"Messages a second count from the first one sent to the last one received. Where the server is the limit, compare the processor time. " +
-			"What stream management costs the server itself is seen in the two rows without a library."
+			"What stream management costs the server itself is seen in its own processor time, and in the two rows without a library."
 	}
 	p.section(title, fmt.Sprintf("%s Chat messages with a body of about 95 characters and an origin-id, %d of them; median of %d runs. "+
 		"Processor time is that of the client's process, user and system, login excluded.", text, t.Messages, t.Rounds), only)
@@ -151,6 +151,7 @@ func (p *page) flow(t flow.Table) {
 	}{
 		{"CPU out", func(row flow.Row) float64 { return row.Out }},
 		{"CPU in", func(row flow.Row) float64 { return row.In }},
+		{"CPU server", func(row flow.Row) float64 { return row.Server }},
 	}
 	head := []string{"client", "messages/s", "", "least – most"}
 	for i, side := range slices.Backward(sides) {

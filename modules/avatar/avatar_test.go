@@ -1,7 +1,6 @@
 package avatar_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/avatar"
-	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
@@ -111,6 +109,15 @@ func TestPhotoAge(t *testing.T) {
 		c.s.Disconnect()
 		time.Sleep(48 * time.Hour)
 		c.photo("romeo@example.test", 2, nil) // heard of in this session, which is not over for the module
+		// What is old is shown where nobody can be asked, and is asked for again after a while only.
+		w.refuse = "romeo"
+		c = later(48 * time.Hour)
+		for _, asked := range []string{"metadata:romeo vcard:romeo", "", "metadata:romeo vcard:romeo"} {
+			c.photo("romeo@example.test", 2, nil)
+			c.want("refused", asked, "")
+			time.Sleep(9 * time.Minute)
+		}
+		c.s.Disconnect()
 		for _, of := range []string{"nobody@example.test", "unknown@example.test"} {
 			var lost *xmpp.DisconnectedError
 			if _, err := c.a.Photo(t.Context(), xmpp.MustParseJID(of)); !errors.As(err, &lost) {
@@ -123,7 +130,7 @@ func TestPhotoAge(t *testing.T) {
 // TestChange is what is heard of contacts (VC-10), and what follows.
 func TestChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, r := newWorld(converting...), new(roster)
+		w, r := newWorld(converting...), new(keeper)
 		c := login(t, w, avatar.Config{}, r)
 		c.want("login", "presence(?) metadata:", "")
 		kept := func(want string) {
@@ -266,7 +273,7 @@ func TestPolicy(t *testing.T) {
 				tt.cfg.Storage, tt.cfg.Concurrency = store, 1
 				w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 				w.set(w.cards, "mallory@example.test", photoCard(pic(2)))
-				c := login(t, w, tt.cfg, &roster{contacts: tt.contacts})
+				c := login(t, w, tt.cfg, &keeper{contacts: tt.contacts})
 				c.w.take()
 				c.hear(presence("romeo@example.test/orchard", photo(hashOf(1))), presence("mallory@example.test/x", photo(hashOf(2))))
 				c.want("both", tt.asked, tt.told)
@@ -293,7 +300,7 @@ func TestPolicy(t *testing.T) {
 // TestStrangerBecomesContact: what was noted of a stranger is fetched and stored when they are none any more.
 func TestStrangerBecomesContact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w, r := newWorld(converting...), &roster{contacts: map[string]bool{}}
+		w, r := newWorld(converting...), &keeper{contacts: map[string]bool{}}
 		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
 		c := login(t, w, avatar.Config{}, r)
 		c.w.take()
@@ -319,7 +326,7 @@ func TestStrangerBecomesContact(t *testing.T) {
 func TestOccupants(t *testing.T) {
 	const muc = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x>"
 	bubble(t, func(t *testing.T) {
-		w, r, store := newWorld(converting...), new(roster), avatar.MemoryStorage()
+		w, r, store := newWorld(converting...), new(keeper), avatar.MemoryStorage()
 		w.set(w.cards, "room@muc.example.test/nurse", photoCard(pic(1)))
 		w.set(w.cards, "room@muc.example.test", photoCard(pic(5)))
 		c := login(t, w, avatar.Config{Storage: store}, r)
@@ -400,190 +407,6 @@ type rooms struct {
 func (r *rooms) Name() string                      { return "rooms" }
 func (r *rooms) Activate(s *xmpp.Stream) error     { return r.Attach(s, r, nil) }
 func (r *rooms) ClaimsPresence(from xmpp.JID) bool { return from.Bare() == r.room }
-
-// TestFlood: many change at once. A few images are fetched at a time, and each once.
-func TestFlood(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(converting...)
-		w.slow = 100 * time.Millisecond
-		c := login(t, w, avatar.Config{Concurrency: 3})
-		c.w.take()
-		w.mu.Lock()
-		w.top = 0
-		for n := range 1000 {
-			w.cards[fmt.Sprintf("contact%d@example.test", n)] = photoCard(pic(n % 100))
-		}
-		w.mu.Unlock()
-		for n := range 1000 {
-			c.srv.SendRaw(c.s.MyJID(), []byte(presence(fmt.Sprintf("contact%d@example.test/x", n), photo(hashOf(n%100)))))
-		}
-		start := time.Now()
-		for c.heardLen() < 1000 && time.Since(start) < time.Hour {
-			time.Sleep(time.Second)
-		}
-		if got := strings.Count(c.heard.take(), "image:"); got != 1000 {
-			t.Errorf("%d images", got)
-		}
-		if got := strings.Count(c.w.take(), "vcard:"); got != 100 || w.top != 3 {
-			t.Errorf("%d requests, %d at the same time; want 100, 3", got, w.top)
-		}
-	})
-}
-
-func (c *client) heardLen() int {
-	c.heard.mu.Lock()
-	defer c.heard.mu.Unlock()
-	return len(c.heard.list)
-}
-
-// TestFlights: who was asked for an image first may not have it, and then it is another's turn.
-func TestFlights(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(converting...)
-		w.slow = time.Second
-		w.set(w.cards, "mallory@example.test", photoCard(pic(6)))
-		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
-		c := login(t, w, avatar.Config{})
-		c.w.take()
-		c.hear(presence("mallory@example.test/x", photo(hashOf(1))), presence("romeo@example.test/x", photo(hashOf(1))))
-		c.want("both", "vcard:mallory vcard:romeo", "failed:mallory1(avatar: the image is not the one that was announced) image:romeo1")
-		// Several callers wait for one answer, and one of them does not wait for long.
-		w.set(w.cards, "nurse@example.test", photoCard(pic(2)))
-		c.srv.SendRaw(c.s.MyJID(), []byte(presence("nurse@example.test/x", photo(hashOf(2)))))
-		time.Sleep(w.slow / 2)
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		if _, err := c.a.Photo(ctx, xmpp.MustParseJID("nurse@example.test")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		c.photo("nurse@example.test", 2, nil)
-		c.want("one of two", "vcard:nurse", "image:nurse2")
-	})
-}
-
-// TestFallback: what is not where it was announced may be where servers that convert put it.
-func TestFallback(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(converting...)
-		c := login(t, w, avatar.Config{})
-		c.w.take()
-		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(1), pic(1)))
-		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
-		c.want("no vCard", "vcard:romeo data:romeo", "image:romeo1")
-		w.set(w.cards, "nurse@example.test", photoCard(pic(2)))
-		c.hear(event("nurse@example.test", infoOf(pic(2))))
-		c.want("no data", "data:nurse vcard:nurse", "image:nurse2")
-		c.hear(event("tybalt@example.test", infoOf(pic(3))))
-		c.want("nothing", "data:tybalt vcard:tybalt", "failed:tybalt3(avatar: no avatar: stanza error: item-not-found (cancel))")
-	})
-}
-
-// TestURL: images at web addresses are for applications that want that.
-func TestURL(t *testing.T) {
-	remote := fmt.Sprintf("<info id='%s' type='image/png' bytes='9' url='https://example.test/1.png'/>", hashOf(1))
-	bubble(t, func(t *testing.T) {
-		w := newWorld(converting...)
-		c := login(t, w, avatar.Config{})
-		c.w.take()
-		c.hear(event("romeo@example.test", remote))
-		c.want("without leave", "", "failed:romeo1(avatar: the image is at a web address only)")
-		c.s.Disconnect()
-		var got []string
-		answer, fail := pic(1), error(nil)
-		c = login(t, newWorld(converting...), avatar.Config{FetchURL: func(_ context.Context, url string, limit int) ([]byte, error) {
-			got = append(got, fmt.Sprint(url, " ", limit))
-			return answer, fail
-		}, MaxBytes: 1000})
-		c.w.take()
-		c.hear(event("romeo@example.test", remote))
-		c.want("with leave", "", "image:romeo1")
-		answer = pic(2)
-		c.hear(event("nurse@example.test", strings.ReplaceAll(remote, hashOf(1), hashOf(3))))
-		c.want("another image", "", "failed:nurse3(avatar: the image is not the one that was announced)")
-		fail = errors.New("404")
-		c.hear(event("tybalt@example.test", strings.ReplaceAll(remote, hashOf(1), hashOf(4))))
-		c.want("none", "", "failed:tybalt4(404)")
-		// One that is at the node is preferred.
-		c.w.set(c.w.nodes, "peter@example.test"+nodeData, dataItem(hashOf(5), pic(5)))
-		c.hear(event("peter@example.test", remote+infoOf(pic(5))))
-		c.want("both", "data:peter", "image:peter5")
-		if want := "https://example.test/1.png 1000"; len(got) != 3 || got[0] != want {
-			t.Error(got)
-		}
-	})
-}
-
-// TestSessions: a new session hears anew, a resumed one goes on; what was not fetched is fetched then.
-func TestSessions(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w, store := newWorld(converting...), avatar.MemoryStorage()
-		w.slow = time.Second
-		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
-		c := login(t, w, avatar.Config{Storage: store})
-		c.w.take()
-		c.srv.SendRaw(c.s.MyJID(), []byte(presence("romeo@example.test/x", photo(hashOf(1)))))
-		time.Sleep(w.slow / 2)
-		c.s.Disconnect() // before the image has come
-		c.want("cut", "vcard:romeo", "")
-		if err := c.s.Login(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		c.w.take()
-		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
-		c.want("the next session", "vcard:romeo", "image:romeo1")
-		c.a.ReceiveSession(t.Context(), xmpp.SessionResumed)
-		c.want("resumed", "", "")
-		c.a.Deactivate()
-		c.hear(presence("romeo@example.test/x", photo(hashOf(2))))
-		c.want("off", "", "")
-		if _, err := c.a.Photo(t.Context(), xmpp.MustParseJID("romeo@example.test")); !errors.Is(err, xmpp.ErrInvalidState) {
-			t.Error(err)
-		}
-		if err := c.a.Activate(c.s); err != nil {
-			t.Fatal(err)
-		}
-		c.w.take()
-		c.photo("romeo@example.test", 1, nil)
-		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
-		c.want("on again, from the storage", "", "")
-	})
-}
-
-// TestInCallback: Photo may be called by whoever hears of a change, but not by what must not wait.
-func TestInCallback(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(converting...)
-		w.set(w.cards, "romeo@example.test", photoCard(pic(1)))
-		c := login(t, w, avatar.Config{Fetch: avatar.FetchNobody})
-		got := make(chan error, 1)
-		c.a.AddDelegate(avatar.Delegate{Change: changeFunc(func(ctx context.Context, a *avatar.Avatar, ch avatar.Change) {
-			_, err := a.Photo(ctx, ch.Of)
-			got <- err
-		})}, nil)
-		inline := make(chan error, 1)
-		c.s.AddInterceptor(xmpp.Interceptor{WillReceivePresence: func(ctx context.Context, _ *xmpp.Stream, p *stanza.Presence) *stanza.Presence {
-			_, err := c.a.Photo(ctx, p.From())
-			select {
-			case inline <- errors.Join(err, c.a.Set(ctx, pic(1))):
-			default:
-			}
-			return p
-		}})
-		c.hear(presence("romeo@example.test/x", photo(hashOf(1))))
-		if err := <-got; err != nil {
-			t.Error(err)
-		}
-		if err := <-inline; !errors.Is(err, xmpp.ErrInInterceptor) {
-			t.Error(err)
-		}
-	})
-}
-
-type changeFunc func(context.Context, *avatar.Avatar, avatar.Change)
-
-func (f changeFunc) AvatarDidChange(ctx context.Context, a *avatar.Avatar, c avatar.Change) {
-	f(ctx, a, c)
-}
 
 func TestModule(t *testing.T) {
 	checkGoroutines(t)
