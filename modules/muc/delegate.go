@@ -2,9 +2,6 @@ package muc
 
 import (
 	"context"
-	"fmt"
-	"reflect"
-	"slices"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -13,17 +10,17 @@ import (
 // Delegate listens to rooms: a struct of small interfaces, of which a listener sets those it implements. [MUC.AddDelegate] listens to all rooms,
 // [Room.AddDelegate] to one. Callbacks follow the delivery contract at [xmpp.Delegate]; what a room tells when asked is never older than the events about it.
 type Delegate struct {
-	Join           JoinDelegate
-	Leave          LeaveDelegate
-	Occupant       OccupantDelegate
-	Nick           NickDelegate
-	Message        MessageDelegate
-	PrivateMessage PrivateMessageDelegate
-	Failure        FailureDelegate
-	Subject        SubjectDelegate
-	Status         StatusDelegate
-	Invitation     InvitationDelegate // of all rooms; not for Room.AddDelegate
-	Storage        StorageDelegate    // of all rooms; not for Room.AddDelegate
+	Join           JoinDelegate           // rooms that were joined, or not
+	Leave          LeaveDelegate          // rooms that were left, and why
+	Occupant       OccupantDelegate       // who comes, goes and changes
+	Nick           NickDelegate           // new nicknames
+	Message        MessageDelegate        // what is said to all
+	PrivateMessage PrivateMessageDelegate // what is said to us alone
+	Failure        FailureDelegate        // messages that did not get through
+	Subject        SubjectDelegate        // subjects
+	Status         StatusDelegate         // what a room says of itself
+	Invitation     InvitationDelegate     // invitations; of all rooms, not for Room.AddDelegate
+	Storage        StorageDelegate        // a storage that fails; of all rooms, not for Room.AddDelegate
 }
 
 // JoinDelegate hears whether rooms were joined.
@@ -143,7 +140,9 @@ func (r *Room) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.C
 }
 
 func (l *delegates) add(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
+	if d == (Delegate{}) {
+		panic("muc.Delegate: no family is set")
+	}
 	if queue == nil {
 		queue = xmpp.NewQueue() // one for all families
 	}
@@ -173,25 +172,6 @@ func add[F comparable](removes *[]func(context.Context) error, list *xmpp.Delega
 	var none F
 	if f != none {
 		*removes = append(*removes, list.Add("muc", queue, f))
-	}
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Func}, v.Kind()) && v.IsNil() {
-			panic(fmt.Sprintf("muc: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("muc: AddDelegate: no family is set")
 	}
 }
 

@@ -21,7 +21,7 @@ func FuzzMUCPresence(f *testing.F) {
 			}
 		}
 	}
-	g, peer := act(f, muc.Config{MaxOccupants: 100, MaxIDs: 10, NoRejoin: true})
+	g, peer := act(f, muc.Config{MaxOccupants: 100, MaxIDs: 10, NoAutoRejoin: true})
 	joined := enterRoom(f, g, peer, withIDs)
 	f.Fuzz(func(t *testing.T, from, name, typ, content string) {
 		if name != "message" {

@@ -96,7 +96,11 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 		r.told = time.Now()
 	}
 	mine := nick == r.nick && (!m.Delayed || m.OccupantID == "")
-	m.Own = r.sent.reflected(m, nick == r.nick) || mine || m.OccupantID != "" && m.OccupantID == r.selfLocked().ID
+	sent := r.sent.reflected(m, nick == r.nick)
+	m.Own = sent != nil || mine || m.OccupantID != "" && m.OccupantID == r.selfLocked().ID
+	if sent != nil {
+		r.sent.end(sent, m, nil)
+	}
 	notify(r, ofMessage, func(ctx context.Context, d MessageDelegate) { d.RoomDidReceiveMessage(ctx, r, m) })
 }
 

@@ -46,10 +46,10 @@ type Config struct {
 	Storage Storage
 	// JoinTimeout is how long a room may take to let us in, or out, or to answer. If zero, 60 s.
 	JoinTimeout time.Duration
-	// NoRejoin leaves it to the application to join again. If zero, a room that was joined is joined again after a new session,
+	// NoAutoRejoin leaves it to the application to join again. If zero, a room that was joined is joined again after a new session,
 	// after a shutdown of its service, after a technical removal (status 333), and when a self-ping finds that it has forgotten us;
 	// not after a kick, a ban, a change of affiliation, or the end of the room.
-	NoRejoin bool
+	NoAutoRejoin bool
 	// RejoinMin and RejoinMax are the pauses before the second attempt to join again, and between later ones; each is twice as long as the one before,
 	// give or take a quarter. If zero, 2 s and 5 min.
 	RejoinMin, RejoinMax time.Duration

@@ -48,7 +48,7 @@ type Departure struct {
 	Codes     Codes    // as they came
 	Alternate xmpp.JID // with ReasonDestroyed: where to go instead; whether to is the user's business
 	Password  string   // of that room
-	// Rejoins tells, of the own departure, that the module will try to get in again. See [Config].NoRejoin.
+	// Rejoins tells, of the own departure, that the module will try to get in again. See [Config].NoAutoRejoin.
 	Rejoins bool
 }
 

@@ -190,7 +190,7 @@ func (r *Room) renameLocked(p *stanza.Presence, x *etree.Element, nick string) b
 
 // leftLocked is the end of the stay. If it was to last, the room is joined again where the reason is one for that.
 func (r *Room) leftLocked(d Departure) {
-	again := r.want && !r.m.cfg.NoRejoin && (d.Reason == ReasonShutdown || d.Reason == ReasonTechnical || d.Reason == ReasonLost)
+	again := r.want && !r.m.cfg.NoAutoRejoin && (d.Reason == ReasonShutdown || d.Reason == ReasonTechnical || d.Reason == ReasonLost)
 	if d.Reason == ReasonLost && again {
 		r.before = r.occupants
 	} else {

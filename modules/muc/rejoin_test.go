@@ -164,12 +164,12 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// TestNoRejoin: what was left, kicked or told not to, is not joined again.
+// TestNoAutoRejoin: what was left, kicked or told not to, is not joined again.
 func TestNoRejoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}))
 		garden := srv.Room("garden")
-		j := visit(t, srv, "juliet", muc.Config{NoRejoin: true})
+		j := visit(t, srv, "juliet", muc.Config{NoAutoRejoin: true})
 		a := j.join(t, garden, "Juliet", muc.JoinOptions{})
 		j.take(t)
 		srv.Kill(j.s.MyJID())

@@ -12,7 +12,7 @@ import (
 // Check asks the room whether we are still in it: a self-ping, XEP-0410. It is done by itself after a while of silence and after a resumed session.
 //
 // nil says that we are. ErrNotJoined says that we are not: what follows is told as a departure with ReasonLost, and the room is joined again
-// where [Config].NoRejoin does not forbid it. Any other error says that nothing is known: that of [xmpp.Stream.SendIQ], of which a [*stanza.Error]
+// where [Config].NoAutoRejoin does not forbid it. Any other error says that nothing is known: that of [xmpp.Stream.SendIQ], of which a [*stanza.Error]
 // says that the room's server cannot be reached.
 func (r *Room) Check(ctx context.Context) error {
 	s, err := r.m.Active()

@@ -179,18 +179,14 @@ func (l *pending) fail(err error) {
 	}
 }
 
-// reflected reports whether it is one of the messages to all that were sent from here. own says that it comes from the own nickname.
-func (l *pending) reflected(m *Message, own bool) bool {
+// reflected finds the message to all that was sent from here and has come back as m. own says that it comes from the own nickname.
+func (l *pending) reflected(m *Message, own bool) *sending {
 	if !own {
-		return false
+		return nil
 	}
-	p := l.find(func(p *sending) bool {
+	return l.find(func(p *sending) bool {
 		return !p.subject && p.to == m.Room && (p.id == m.ID || m.OriginID != "" && p.id == m.OriginID)
 	})
-	if p != nil {
-		l.end(p, m, nil)
-	}
-	return p != nil
 }
 
 // subjectBack takes a subject that comes back.

@@ -25,7 +25,7 @@ func (m *MUC) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 	}
 	m.lost(&xmpp.DisconnectedError{})
 	m.begin()
-	if m.cfg.NoRejoin {
+	if m.cfg.NoAutoRejoin {
 		return
 	}
 	for _, r := range m.all() {
