@@ -17,7 +17,7 @@ type JoinOptions struct {
 	// Password of the room. If zero, none is sent.
 	Password string
 	// History says how much of what was said before is asked for. If zero, what was said since the last message that came from this room,
-	// where there was one, and otherwise what the room gives.
+	// or that Config.Storage has, where there is one, and otherwise what the room gives.
 	History History
 	// NextNick is asked for another nickname when one is somebody else's (ErrNickConflict); n counts from 1. An empty one gives up. It runs on the goroutine that joins.
 	// If zero, Join fails then.
@@ -160,6 +160,7 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 	ctx, cancel := context.WithTimeoutCause(ctx, r.m.cfg.JoinTimeout, ErrNoAnswer)
 	defer cancel()
 	fail := func(reason error) *JoinError { return &JoinError{Room: r.jid, Nick: a.nick, Reason: reason} }
+	r.load(ctx)
 	if _, err := r.ask(ctx); err != nil {
 		se := (*stanza.Error)(nil)
 		switch {
@@ -244,7 +245,10 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza
 		x.C("password").T(opts.Password).Up()
 	}
 	h := opts.History
-	if !r.told.IsZero() && (a.rejoin || h == History{}) {
+	switch {
+	case r.told.IsZero() && !r.stored.IsZero() && h == History{}: // by another process
+		h = History{Since: r.stored.Add(-overlap)}
+	case !r.told.IsZero() && (a.rejoin || h == History{}):
 		// By its own clock: two clocks need not agree. The wall and the monotonic clock differ after a suspension.
 		h = History{For: max(time.Since(r.told), time.Now().Round(0).Sub(r.told.Round(0)), 0) + overlap}
 	}

@@ -47,6 +47,9 @@ func (r *Room) receiveMessage(_ *xmpp.Stream, st *stanza.Message) {
 		if nick != "" {
 			m := r.messageLocked(st, nick)
 			m.Private, m.Own = true, false
+			if m.Body != "" {
+				r.m.noteMessage(m)
+			}
 			notify(r, ofPrivate, func(ctx context.Context, d PrivateMessageDelegate) { d.RoomDidReceivePrivateMessage(ctx, r, m) })
 		} else {
 			r.statusLocked(codesOf(userOf(st)))
@@ -98,6 +101,9 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 	mine := nick == r.nick && (!m.Delayed || m.OccupantID == "")
 	sent := r.sent.reflected(m, nick == r.nick)
 	m.Own = sent != nil || mine || m.OccupantID != "" && m.OccupantID == r.selfLocked().ID
+	if m.Body != "" {
+		r.m.noteMessage(m)
+	}
 	if sent != nil {
 		r.sent.end(sent, m, nil)
 	}

@@ -67,6 +67,7 @@ type MUC struct {
 	xmpp.ModuleBase
 	cfg       Config
 	delegates delegates
+	journal   journal
 	joins     chan struct{} // bounds how many rooms are joined again at a time
 
 	mu      sync.RWMutex

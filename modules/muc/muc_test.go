@@ -38,7 +38,9 @@ func TestRoom(t *testing.T) {
 	if s := b.Subject(); s.Text != "Balconies" || s.Nick != "Juliet" || s.Time.IsZero() {
 		t.Errorf("subject %+v", s)
 	}
-	j.want(t, "the first hears", "+ Romeo none/participant romeo@example.test id initial=false")
+	if got := j.waitFor(t, "+ Romeo"); got != "+ Romeo none/participant romeo@example.test id initial=false" {
+		t.Errorf("the first heard %s", got)
+	}
 
 	id, err := b.SendPrivate(ctx, "Juliet", stanza.NewMessage(stanza.Chat, garden, "It is my lady"))
 	if err != nil || id == "" {

@@ -85,6 +85,9 @@ func (r *Room) availableLocked(p *stanza.Presence, nick string) {
 	e.Occupant = o
 	r.occupants[nick] = &o
 	r.nameLocked(&o)
+	if r.state != StateJoining {
+		r.m.noteOccupant(r.jid, nick, &o)
+	}
 	switch same := e.Old; {
 	case e.Old.IsZero():
 		notify(r, ofOccupant, func(ctx context.Context, d OccupantDelegate) { d.RoomOccupantDidJoin(ctx, r, e) })
@@ -106,6 +109,7 @@ func (r *Room) nameLocked(o *Occupant) {
 // forgetLocked takes an occupant away.
 func (r *Room) forgetLocked(o *Occupant) {
 	delete(r.occupants, o.Nick)
+	r.m.noteOccupant(r.jid, o.Nick, nil)
 	if r.byID[o.ID] == o.Nick {
 		delete(r.byID, o.ID)
 	}
@@ -128,6 +132,7 @@ func (r *Room) enteredLocked(p *stanza.Presence, self Occupant, codes Codes) {
 	}
 	e := JoinEvent{Self: self, Codes: codes, Rejoin: a.rejoin}
 	notify(r, ofJoin, func(ctx context.Context, d JoinDelegate) { d.RoomDidJoin(ctx, r, e) })
+	r.m.noteOccupants(r.jid, r.occupants)
 	r.watchLocked()
 	if !a.ended {
 		a.ended = true
@@ -177,6 +182,7 @@ func (r *Room) renameLocked(p *stanza.Presence, x *etree.Element, nick string) b
 	r.forgetLocked(old)
 	r.occupants[o.Nick] = &o
 	r.nameLocked(&o)
+	r.m.noteOccupant(r.jid, o.Nick, &o)
 	self := r.state != StateJoining && nick == r.nick
 	if self {
 		r.nick = o.Nick
@@ -198,6 +204,7 @@ func (r *Room) leftLocked(d Departure) {
 	}
 	r.failLocked(&JoinError{Reason: ErrRemoved, Text: d.Text})
 	r.state, r.want, d.Rejoins = StateNone, again, again
+	r.m.noteOccupants(r.jid, nil)
 	r.occupants, r.byID, r.unknown = map[string]*Occupant{}, map[string]string{}, 0
 	if r.ping != nil {
 		r.ping.Stop()

@@ -36,7 +36,9 @@ type Room struct {
 	ids       ids
 	told      time.Time // when the last message came; zero if none has since the room was made
 	ping      *time.Timer
-	asking    bool // Info is being fetched
+	asking    bool      // Info is being fetched
+	loaded    bool      // the storage was asked
+	stored    time.Time // when the last message was said that it has
 
 	// For joining again.
 	opts   JoinOptions

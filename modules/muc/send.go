@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -58,6 +59,12 @@ func (r *Room) SendPrivate(ctx context.Context, nick string, m *stanza.Message) 
 	p, err := r.send(ctx, m, to)
 	if err != nil {
 		return "", err
+	}
+	if m.HasBody() {
+		r.mu.Lock()
+		out := &Message{Room: r.jid, Nick: r.nick, Occupant: r.selfLocked(), ID: m.ID(), OriginID: sid.OriginID(m), Body: m.Body(), Time: time.Now(), Own: true, Private: true, Stanza: m}
+		r.m.noteMessage(out)
+		r.mu.Unlock()
 	}
 	return p.id, nil
 }

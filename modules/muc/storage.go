@@ -14,8 +14,9 @@ import (
 // or, where one has none of those either, the same id: see [StoredMessage.Same]. Times are never compared.
 // A StoredMessage without any id is never the same as another.
 //
-// Several processes may share an account. The module calls Append, PutOccupants and Clear one at a time and in order, on a goroutine of its own; errors do not end the stream.
-// account and room are bare addresses. Texts may hold all characters that XML may.
+// Several processes may share an account. The module calls Append and PutOccupants one at a time and in order for each room, on a goroutine of its own;
+// errors do not end the stream, and what was not written is written with the next change. It stores what has a body; Prune and Clear are the application's to call.
+// account and room are bare addresses; times are in UTC, to the microsecond. Texts may hold all characters that XML may.
 type Storage interface {
 	// Append adds messages to those of a room, in order, and leaves out those that are there already; n is how many were added.
 	// Either all of them are there afterwards, or, with an error, none was added.
