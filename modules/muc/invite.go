@@ -52,6 +52,7 @@ func (m *MUC) receiveInvitation(st *stanza.Message) bool {
 		}
 		m.delegates.invitation.Notify(s, func(ctx context.Context, d InvitationDelegate) { d.MUCDidReceiveInvitation(ctx, m, i) })
 	case from.Local() == "" || from.Resource() != "": // an occupant or a client playing the room (section 7.8.2)
+		return false
 	case e != nil:
 		i := Invitation{Room: from.Clone(), Password: clip(stanza.ChildText(x, "password", NSUser), maxText), Reason: clip(stanza.ChildText(e, "reason", NSUser), maxText)}
 		i.From = addr(e, "from")

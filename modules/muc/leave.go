@@ -171,6 +171,7 @@ func (r *Room) presenceLocked(to xmpp.JID) *stanza.Presence {
 		p = r.presence.Copy()
 		p.SetTo(to)
 	}
+	p.SetType(stanza.Available)
 	p.SetFrom(xmpp.JID{})
 	p.SetID("")
 	p.Remove("x", NS)

@@ -22,9 +22,9 @@ type Message struct {
 	ID         string   // the id attribute
 	Body       string   // in the language of the stream, or the first; empty for messages that say nothing to people, such as chat states
 	Time       time.Time
-	Delayed    bool // it is told as history, Time is what the room says; otherwise Time is when it came
-	Own        bool // by oneself, from here or from another client of the account; in a history without occupant ids, by whoever had the nickname
-	Private    bool
+	Delayed    bool            // it is told as history, Time is what the room says; otherwise Time is when it came
+	Own        bool            // by oneself, from here or from another client of the account; in a history without occupant ids, by whoever had the nickname
+	Private    bool            // to us alone: by an occupant, or by the room itself
 	Codes      Codes           // what the room says with it
 	Stanza     *stanza.Message // as it came
 }
@@ -52,7 +52,14 @@ func (r *Room) receiveMessage(_ *xmpp.Stream, st *stanza.Message) {
 			}
 			notify(r, ofPrivate, func(ctx context.Context, d PrivateMessageDelegate) { d.RoomDidReceivePrivateMessage(ctx, r, m) })
 		} else {
-			r.statusLocked(codesOf(userOf(st)))
+			codes := codesOf(userOf(st))
+			r.statusLocked(codes)
+			if !st.HasBody() {
+				return
+			}
+			m := r.messageLocked(st, "")
+			m.Private, m.Codes = true, codes
+			notify(r, ofMessage, func(ctx context.Context, d MessageDelegate) { d.RoomDidReceiveMessage(ctx, r, m) })
 		}
 	}
 }

@@ -180,10 +180,10 @@ func (m *MUC) Join(ctx context.Context, room xmpp.JID, nick string, opts JoinOpt
 	return r, r.Join(ctx, nick, opts)
 }
 
-// ClaimsPresence says that presence of rooms that are joined, or being joined or left, is not that of contacts. See [xmpp.PresenceClaimer].
+// ClaimsPresence says that presence of rooms that are joined, being joined or left, or to be joined again, is not that of contacts. See [xmpp.PresenceClaimer].
 func (m *MUC) ClaimsPresence(from xmpp.JID) bool {
 	r, ok := m.Find(from)
-	return ok && r.State() != StateNone
+	return ok && !r.idle()
 }
 
 // Receive takes in what rooms say.

@@ -196,7 +196,7 @@ func (r *Room) Snapshot() Snapshot {
 	return s
 }
 
-// idle reports whether nothing holds the room.
+// idle reports whether one is neither in the room nor about to be.
 func (r *Room) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

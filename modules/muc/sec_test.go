@@ -47,6 +47,8 @@ func TestSec_ORG11(t *testing.T) {
 		{"subject with a thread", "<message from='garden@rooms.test/Romeo' to='{jid}' type='groupchat'><subject>Mine</subject><thread>x</thread></message>", "Romeo: "},
 		{"subject in another namespace", "<message from='garden@rooms.test/Romeo' to='{jid}' type='groupchat'><subject xmlns='urn:x'>Mine</subject></message>", "Romeo: "},
 		{"subject in a private message", "<message from='garden@rooms.test/Romeo' to='{jid}' type='chat'><subject>Mine</subject></message>", "Romeo privately:  private"},
+		{"an occupant plays the room", "<message from='garden@rooms.test/Romeo' to='{jid}'><body>Hi</body><x " + userNS + "><invite from='admin@example.test'/></x></message>", "Romeo privately: Hi private"},
+		{"the room itself, to us alone", "<message from='garden@rooms.test' to='{jid}'><body>Welcome</body><x " + userNS + "><status code='101'/></x></message>", "status [101]\n: Welcome private"},
 		{"the room itself", "<message from='garden@rooms.test' to='{jid}' type='groupchat'><body>Welcome</body></message>", ": Welcome"},
 		{"an error about nothing", "<message from='garden@rooms.test/Romeo' to='{jid}' type='error' id='x'><body>Hi</body><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>", ""},
 		{"a stamp on what is said now", "<message from='garden@rooms.test/Romeo' to='{jid}' type='groupchat'><body>Hi</body><delay xmlns='urn:xmpp:delay' from='garden@rooms.test' stamp='2001-01-01T00:00:00Z'/></message>", "Romeo: Hi"},
