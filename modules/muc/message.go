@@ -188,22 +188,34 @@ func (r *Room) statusLocked(codes Codes) {
 	}
 }
 
-// refreshLocked asks the room what it is, unless that is being done.
+// refreshLocked asks the room what it is; if that is being done already, once more.
 func (r *Room) refreshLocked() {
 	session := r.m.sessionCtx()
-	if r.asking || session == nil {
+	if session == nil {
+		return
+	}
+	r.stale = true
+	if r.asking {
 		return
 	}
 	r.asking = true
 	go func() {
-		ctx, cancel := context.WithTimeout(xmpp.ByModule(session), r.m.cfg.JoinTimeout)
-		defer cancel()
-		info, err := r.m.RoomInfo(ctx, r.jid)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.asking = false
-		if err == nil && r.state != StateNone {
-			r.info = info
+		for r.stillStale() {
+			ctx, cancel := context.WithTimeout(xmpp.ByModule(session), r.m.cfg.JoinTimeout)
+			info, err := r.m.RoomInfo(ctx, r.jid)
+			cancel()
+			r.mu.Lock()
+			if err == nil && r.state != StateNone {
+				r.info = info
+			}
+			r.mu.Unlock()
 		}
 	}()
+}
+
+func (r *Room) stillStale() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asking, r.stale = r.stale, false
+	return r.asking
 }

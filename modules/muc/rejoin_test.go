@@ -247,3 +247,82 @@ func TestRel_RoomDisconnects(t *testing.T) {
 		})
 	}
 }
+
+// TestRejoinFails: what a room refuses for good is told and given up; what may change is tried again.
+func TestRejoinFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithTimeout(48*time.Hour))
+		garden, orchard := srv.Room("garden"), srv.Room("orchard")
+		j, ro := visit(t, srv, "juliet", muc.Config{}), visit(t, srv, "romeo", muc.Config{})
+		a, b := j.join(t, garden, "Juliet", muc.JoinOptions{}), j.join(t, orchard, "Juliet", muc.JoinOptions{})
+		c, d := ro.join(t, garden, "Romeo", muc.JoinOptions{}), ro.join(t, orchard, "Romeo", muc.JoinOptions{})
+		ro.take(t)
+		srv.Kill(ro.s.MyJID())
+		synctest.Wait()
+		ro.want(t, "the loss", "left: lost rejoins", "left: lost rejoins")
+		must(t, a.Ban(t.Context(), srv.JID("romeo"), ""))
+		must(t, b.ChangeNick(t.Context(), "Romeo"))
+		must(t, ro.s.Login(t.Context()))
+		synctest.Wait()
+		got := ro.take(t)
+		if !strings.Contains(got, "not joined: muc: banned from the room rejoins=false") || !strings.Contains(got, "not joined: muc: the nickname is somebody else's rejoins=true") {
+			t.Errorf("heard %s", got)
+		}
+		if !ro.m.ClaimsPresence(orchard) || ro.m.ClaimsPresence(garden) {
+			t.Error("which room is to be joined again is not known")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		ro.take(t)
+		must(t, b.ChangeNick(t.Context(), "Juliet"))
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got := ro.take(t); !strings.Contains(got, "rejoin=true") || !d.Joined() || c.State() != muc.StateNone {
+			t.Errorf("with the nickname free: %s", got)
+		}
+		// Leaving ends the attempts.
+		srv.Kill(ro.s.MyJID())
+		synctest.Wait()
+		must(t, b.ChangeNick(t.Context(), "Romeo"))
+		must(t, ro.s.Login(t.Context()))
+		synctest.Wait()
+		must(t, d.Leave(t.Context(), ""))
+		must(t, b.ChangeNick(t.Context(), "Juliet"))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if d.State() != muc.StateNone {
+			t.Errorf("after Leave: %v", d.State())
+		}
+	})
+}
+
+// TestStatusCodes: every code is told, where it is said.
+func TestStatusCodes(t *testing.T) {
+	checkGoroutines(t)
+	g, peer := act(t, muc.Config{})
+	r := enterRoom(t, g, peer, plain)
+	for _, c := range []int{101, 102, 103, 999} {
+		if got, want := inject(t, g, peer, fmt.Sprintf("<message from='garden@rooms.test' to='{jid}' type='groupchat'><x %s><status code='%d'/></x></message>", userNS, c)), fmt.Sprintf("status [%d]", c); got != want {
+			t.Errorf("%d: %q", c, got)
+		}
+	}
+	for i, c := range []int{104, 170, 171, 172, 173, 174} { // the room is asked what it is now
+		peer.Play(strings.ReplaceAll(fmt.Sprintf("S: <message from='garden@rooms.test' to='{jid}' type='groupchat'><x %s><status code='%d'/></x></message>", userNS, c)+withIDs, "{info}", fmt.Sprintf("{again%d}", i)))
+		g.waitFor(t, fmt.Sprintf("status [%d]", c))
+		for range 1000 {
+			if i := r.Info(); i != nil && i.OccupantIDs {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if !r.Info().OccupantIDs {
+			t.Errorf("%d: the room is %+v", c, r.Info())
+		}
+	}
+	for c, want := range map[string]string{"301": "banned", "307": "kicked", "321": "affiliation lost", "322": "members only", "332": "shutdown", "333": "technical", "307'/><status code='333": "technical", "0": "left"} {
+		inject(t, g, peer, "<presence from='garden@rooms.test/Romeo' to='{jid}'/>")
+		if got := inject(t, g, peer, "<presence type='unavailable' from='garden@rooms.test/Romeo' to='{jid}'><x "+userNS+"><item affiliation='none' role='none'/><status code='"+c+"'/></x></presence>"); got != "- Romeo "+want {
+			t.Errorf("%s: %q", c, got)
+		}
+	}
+}

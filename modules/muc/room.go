@@ -37,6 +37,7 @@ type Room struct {
 	told      time.Time // when the last message came; zero if none has since the room was made
 	ping      *time.Timer
 	asking    bool      // Info is being fetched
+	stale     bool      // and is to be fetched again
 	loaded    bool      // the storage was asked
 	stored    time.Time // when the last message was said that it has
 
