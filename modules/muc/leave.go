@@ -18,7 +18,7 @@ func (r *Room) Leave(ctx context.Context, status string) error {
 		return err
 	}
 	r.mu.Lock()
-	r.want = false
+	r.want, r.before = false, nil
 	r.stopRejoinLocked()
 	jid, _ := r.jid.WithResource(r.nick)
 	p := stanza.NewPresence(stanza.Unavailable, jid)
