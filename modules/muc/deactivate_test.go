@@ -2,10 +2,12 @@ package muc_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/muc"
+	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
@@ -45,8 +47,27 @@ func TestDeactivate(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d rooms", n)
 	}
+	for to, want := range map[string]bool{"garden@conference.example.test/Juliet": true, "garden@conference.example.test": true, "orchard@conference.example.test": false} {
+		m := stanza.NewMessage(stanza.Groupchat, xmpp.MustParseJID(to), "")
+		if r, ok := j.m.RoomOf(m); ok != want || ok && r != a {
+			t.Errorf("RoomOf a message to %s: %v, %v", to, r, ok)
+		}
+		m.SetTo(xmpp.JID{})
+		m.SetFrom(xmpp.MustParseJID(to))
+		if _, ok := j.m.RoomOf(m); ok != want {
+			t.Errorf("RoomOf a message from %s: %v", to, ok)
+		}
+	}
 	must(t, a.Leave(t.Context(), ""))
 	if !j.m.Forget(garden) {
 		t.Error("Forget of a room that was left")
+	}
+}
+
+// TestFeatures: what is announced for others to know that one can be invited.
+func TestFeatures(t *testing.T) {
+	var m xmpp.FeatureProvider = muc.New(muc.Config{})
+	if got := m.Features(); !slices.Equal(got, []string{"http://jabber.org/protocol/muc", "jabber:x:conference"}) {
+		t.Errorf("announced: %q", got)
 	}
 }

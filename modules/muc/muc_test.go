@@ -84,6 +84,12 @@ func TestRemoved(t *testing.T) {
 	j, ro := visit(t, srv, "juliet", muc.Config{}), visit(t, srv, "romeo", muc.Config{})
 	ctx := t.Context()
 	a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+	if list, err := a.WithRole(ctx, muc.RoleModerator); err != nil || len(list) != 1 || list[0].Nick != "Juliet" || list[0].Affiliation != muc.Owner {
+		t.Errorf("the moderators: %+v, %v", list, err)
+	}
+	if list, err := a.Affiliated(ctx, muc.Owner); err != nil || len(list) != 1 || list[0].JID != srv.JID("juliet") {
+		t.Errorf("the owners: %+v, %v", list, err)
+	}
 	for _, c := range []struct {
 		name string
 		do   func() error
