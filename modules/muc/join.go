@@ -183,8 +183,8 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 	if err := s.Await(ctx, a.in); err != nil {
 		return r.giveUp(s, a, jid, fail(reasonOfErr(ctx, err)))
 	}
-	if a.err != nil {
-		return a.err
+	if err := r.ended(a); err != nil {
+		return err
 	}
 	if a.codes.Has(StatusCreated) {
 		if opts.NoCreate { // it was there a moment ago
@@ -216,6 +216,13 @@ func (r *Room) try(ctx context.Context, s *xmpp.Stream, a *attempt, jid xmpp.JID
 	r.want = true
 	r.goLiveLocked()
 	return nil
+}
+
+// ended is why the attempt has failed, if it has: perhaps after it had succeeded.
+func (r *Room) ended(a *attempt) *JoinError {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return a.err
 }
 
 // ask fetches what the room is and notes it. It is done first, so that the ids that only some rooms give can be told from those that occupants forge.
