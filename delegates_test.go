@@ -15,7 +15,7 @@ func TestDelegatesAdd(t *testing.T) {
 		Name string
 		A, B family
 	}
-	type settings struct{ n int }
+	type settings struct{ N int }
 	var set setFamily
 	for name, tt := range map[string]struct {
 		add  func()

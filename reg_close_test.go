@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -119,36 +120,33 @@ func TestReg_GoodbyeOfServerThatDoesNotRead(t *testing.T) {
 
 // TestReg_WaitKeepsCause: Wait returns why the connection ended that it waited for, also when the next one has begun meanwhile.
 func TestReg_WaitKeepsCause(t *testing.T) {
-	checkGoroutines(t)
-	raw := newRawServer(t, plainLogin(func(*rawConn) {}))
 	for range times(50, 500) {
-		var once sync.Once
-		again := make(chan error, 1)
-		s := login(t, raw.plainConfig(), xmpp.Delegate{Connection: onEnd(func(ctx context.Context, s *xmpp.Stream, _ error) {
-			once.Do(func() { again <- s.Connect(ctx) })
-		})})
-		waited, started := make(chan error, 4), make(chan struct{}, 4)
-		for range 4 {
-			go func() {
-				started <- struct{}{}
-				waited <- s.Wait(within(t, 5*time.Second))
-			}()
-		}
-		for range 4 {
-			<-started
-		}
-		time.Sleep(2 * time.Millisecond)
-		s.Fail(errByTest)
-		for range 4 {
-			if err := <-waited; !errors.Is(err, errByTest) {
-				t.Fatalf("Wait returned %v", err)
-			}
-		}
-		if err := soon(t, again, 5*time.Second, "Connect"); err != nil {
-			t.Fatalf("Connect from DidDisconnect returned %v", err)
-		}
-		_ = s.Close(noGrace)
+		synctest.Test(t, waitKeepsCause)
 	}
+}
+
+func waitKeepsCause(t *testing.T) {
+	raw := newRawServer(t, plainLogin(func(*rawConn) {}))
+	var once sync.Once
+	again := make(chan error, 1)
+	s := login(t, raw.plainConfig(), xmpp.Delegate{Connection: onEnd(func(ctx context.Context, s *xmpp.Stream, _ error) {
+		once.Do(func() { again <- s.Connect(ctx) })
+	})})
+	waited := make(chan error, 4)
+	for range 4 {
+		go func() { waited <- s.Wait(within(t, 5*time.Second)) }()
+	}
+	synctest.Wait() // until all of them do
+	s.Fail(errByTest)
+	for range 4 {
+		if err := <-waited; !errors.Is(err, errByTest) {
+			t.Fatalf("Wait returned %v", err)
+		}
+	}
+	if err := soon(t, again, 5*time.Second, "Connect"); err != nil {
+		t.Fatalf("Connect from DidDisconnect returned %v", err)
+	}
+	_ = s.Close(noGrace)
 }
 
 // TestReg_WaitAfterOwnEnd: an end that the application asked for is none to complain of, whenever it came.

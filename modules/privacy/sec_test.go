@@ -173,9 +173,12 @@ func TestSec_DoS01(t *testing.T) {
 		return time.Since(start)
 	}
 	took(1000)
-	small, large := took(10_000), took(100_000)
-	t.Logf("10,000: %v; 100,000: %v", small, large)
-	if large > 40*small {
-		t.Errorf("10,000 take %v, 100,000 take %v", small, large)
+	for range 3 { // other work on the machine may fall upon one of them
+		small, large := took(10_000), took(100_000)
+		t.Logf("10,000: %v; 100,000: %v", small, large)
+		if large <= 40*small {
+			return
+		}
 	}
+	t.Error("ten times as many items take more than forty times as long")
 }

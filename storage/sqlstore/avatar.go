@@ -18,25 +18,31 @@ func (db *DB) Avatar() avatar.Storage { return avatarStorage{db} }
 type avatarStorage struct{ db *DB }
 
 func (s avatarStorage) Load(ctx context.Context, account xmpp.JID) (out []avatar.Record, err error) {
-	rows, err := s.db.r.QueryContext(ctx, "SELECT jid, hash, source, url, size, fetched, updated_ns FROM xmpp_avatars WHERE account = $1", key(account))
+	err = s.db.snapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT jid, hash, source, url, size, fetched, updated_ns FROM xmpp_avatars WHERE account = $1", key(account))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var r avatar.Record
+			var of string
+			var updated int64
+			if err := rows.Scan(&of, &r.Hash, &r.Source, &r.URL, &r.Bytes, &r.Fetched, &updated); err != nil {
+				return err
+			}
+			r.Updated = moment(updated)
+			if r.Of, err = parse(of); err != nil {
+				return err
+			}
+			out = append(out, r)
+		}
+		return rows.Err()
+	})
 	if err != nil {
-		return nil, s.db.explain(err)
+		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var r avatar.Record
-		var of string
-		var updated int64
-		if err := rows.Scan(&of, &r.Hash, &r.Source, &r.URL, &r.Bytes, &r.Fetched, &updated); err != nil {
-			return nil, s.db.explain(err)
-		}
-		r.Updated = moment(updated)
-		if r.Of, err = parse(of); err != nil {
-			return nil, s.db.explain(err)
-		}
-		out = append(out, r)
-	}
-	return out, s.db.explain(rows.Err())
+	return out, nil
 }
 
 func (s avatarStorage) Save(ctx context.Context, account xmpp.JID, r avatar.Record, img *avatar.Image) error {
@@ -46,14 +52,14 @@ func (s avatarStorage) Save(ctx context.Context, account xmpp.JID, r avatar.Reco
 			return err
 		}
 		c.note(KindAvatar, r.Of.String(), Put)
-		if _, err := c.ExecContext(ctx, "INSERT INTO xmpp_avatars (account, jid, hash, source, url, size, fetched, updated_ns)"+
+		if err := c.exec("INSERT INTO xmpp_avatars (account, jid, hash, source, url, size, fetched, updated_ns)"+
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (account, jid) DO UPDATE SET hash = excluded.hash, source = excluded.source,"+
 			" url = excluded.url, size = excluded.size, fetched = excluded.fetched, updated_ns = excluded.updated_ns",
 			c.account, r.Of.String(), r.Hash, string(r.Source), r.URL, r.Bytes, r.Fetched, nanos(r.Updated)); err != nil {
 			return err
 		}
 		if img != nil {
-			if _, err := c.ExecContext(ctx, "INSERT INTO xmpp_avatar_images (account, hash, type, data) VALUES ($1, $2, $3, $4)"+
+			if err := c.exec("INSERT INTO xmpp_avatar_images (account, hash, type, data) VALUES ($1, $2, $3, $4)"+
 				" ON CONFLICT (account, hash) DO NOTHING", c.account, r.Hash, img.Type, img.Data); err != nil {
 				return err
 			}
@@ -73,9 +79,8 @@ func (s avatarStorage) hash(c *change, of xmpp.JID) (hash string, err error) {
 
 // drop removes an image that no record has.
 func (s avatarStorage) drop(c *change, hash string) error {
-	_, err := c.ExecContext(c.ctx, "DELETE FROM xmpp_avatar_images WHERE account = $1 AND hash = $2"+
+	return c.exec("DELETE FROM xmpp_avatar_images WHERE account = $1 AND hash = $2"+
 		" AND NOT EXISTS (SELECT 1 FROM xmpp_avatars WHERE account = $1 AND hash = $2)", c.account, hash)
-	return err
 }
 
 func (s avatarStorage) Remove(ctx context.Context, account, of xmpp.JID) error {
@@ -85,7 +90,7 @@ func (s avatarStorage) Remove(ctx context.Context, account, of xmpp.JID) error {
 			return err
 		}
 		c.note(KindAvatar, of.String(), Delete)
-		if _, err := c.ExecContext(ctx, "DELETE FROM xmpp_avatars WHERE account = $1 AND jid = $2", c.account, of.String()); err != nil {
+		if err := c.exec("DELETE FROM xmpp_avatars WHERE account = $1 AND jid = $2", c.account, of.String()); err != nil {
 			return err
 		}
 		return s.drop(c, before)
@@ -94,12 +99,9 @@ func (s avatarStorage) Remove(ctx context.Context, account, of xmpp.JID) error {
 
 func (s avatarStorage) Image(ctx context.Context, account xmpp.JID, hash string) (*avatar.Image, error) {
 	img := &avatar.Image{Hash: hash}
-	err := s.db.r.QueryRowContext(ctx, "SELECT type, data FROM xmpp_avatar_images WHERE account = $1 AND hash = $2", key(account), hash).Scan(&img.Type, &img.Data)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.db.explain(err)
+	ok, err := s.db.row(ctx, "SELECT type, data FROM xmpp_avatar_images WHERE account = $1 AND hash = $2", []any{key(account), hash}, &img.Type, &img.Data)
+	if !ok {
+		return nil, err
 	}
 	return img, nil
 }
@@ -108,7 +110,7 @@ func (s avatarStorage) Clear(ctx context.Context, account xmpp.JID) error {
 	return s.db.change(ctx, account, func(c *change) error {
 		c.note(KindAvatar, "", Reset)
 		for _, table := range []string{"xmpp_avatars", "xmpp_avatar_images"} {
-			if _, err := c.ExecContext(ctx, "DELETE FROM "+table+" WHERE account = $1", c.account); err != nil {
+			if err := c.exec("DELETE FROM "+table+" WHERE account = $1", c.account); err != nil {
 				return err
 			}
 		}

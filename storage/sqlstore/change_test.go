@@ -4,53 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/go-xmppframework/xmpp"
-	"github.com/go-xmppframework/xmpp/internal/integration"
 )
-
-var juliet, romeo = xmpp.MustParseJID("juliet@example.test"), xmpp.MustParseJID("romeo@example.test")
-
-func each(t *testing.T, f func(t *testing.T, open func(Config) *DB)) {
-	for name, source := range map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "x.db") },
-		"postgres": func(t *testing.T) string { return integration.SharedPostgres(t).Database(t) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			source := source(t)
-			f(t, func(cfg Config) *DB {
-				t.Helper()
-				db, err := Open(t.Context(), source, cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = db.Close() })
-				return db
-			})
-		})
-	}
-}
-
-// touch notes n changes in one transaction.
-func touch(db *DB, account xmpp.JID, name string, n int) error {
-	return db.change(context.Background(), account, func(c *change) error {
-		for i := range n {
-			c.note("test", fmt.Sprint(name, i), Put)
-		}
-		return nil
-	})
-}
 
 // TestChanges: who follows an account hears of each of its changes once, in order, whichever process and connection makes them.
 func TestChanges(t *testing.T) {
 	each(t, func(t *testing.T, open func(Config) *DB) {
 		cfg := Config{Poll: 20 * time.Millisecond}
 		here, there := open(cfg), open(cfg)
-		if err := touch(here, juliet, "early", 3); err != nil {
+		if err := touch(t.Context(), here, juliet, "early", 3); err != nil {
 			t.Fatal(err)
 		}
 		seq, err := here.Seq(t.Context(), juliet)
@@ -63,7 +27,7 @@ func TestChanges(t *testing.T) {
 			wg.Go(func() {
 				for r := range rounds {
 					db := []*DB{here, there}[w%2]
-					if err := errors.Join(touch(db, juliet, fmt.Sprintf("%d-%d-", w, r), 2), touch(db, romeo, "other", 1)); err != nil {
+					if err := errors.Join(touch(t.Context(), db, juliet, fmt.Sprintf("%d-%d-", w, r), 2), touch(t.Context(), db, romeo, "other", 1)); err != nil {
 						t.Error(err)
 					}
 				}
@@ -96,7 +60,7 @@ func TestChanges(t *testing.T) {
 func TestChangesEnd(t *testing.T) {
 	each(t, func(t *testing.T, open func(Config) *DB) {
 		db := open(Config{Poll: 20 * time.Millisecond, KeepChanges: 10})
-		if err := touch(db, juliet, "x", 200); err != nil {
+		if err := touch(t.Context(), db, juliet, "x", 200); err != nil {
 			t.Fatal(err)
 		}
 		ends := func(ctx context.Context, since int64) (n int, err error) {

@@ -8,66 +8,74 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// channel is where PostgreSQL tells that something has changed.
+// channel is where PostgreSQL tells that something of an account has changed.
 const channel = "xmpp_changes"
 
 // hub wakes those who follow changes. While there are any, a goroutine looks for the changes of other processes.
 type hub struct {
+	done chan struct{} // closed with the database
+
 	mu        sync.Mutex
-	followers map[chan struct{}]bool
-	stop      context.CancelFunc // ends the goroutine
-	ended     chan struct{}      // closed with the database
+	followers map[string]map[chan struct{}]struct{} // by account
+	stop      context.CancelFunc                    // ends the goroutine
 	closed    bool
 	wait      sync.WaitGroup
 }
 
-func (h *hub) done() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ended == nil {
-		h.ended = make(chan struct{})
-		if h.closed {
-			close(h.ended)
-		}
-	}
-	return h.ended
+func (h *hub) init() {
+	h.done, h.followers = make(chan struct{}), make(map[string]map[chan struct{}]struct{})
 }
 
-func (h *hub) isClosed() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.closed
-}
-
-// follow returns a channel that gets something after each change, and how to end that.
-func (h *hub) follow(db *DB) (woken <-chan struct{}, stop func()) {
+// follow returns a channel that gets something after each change of an account, and how to end that.
+func (h *hub) follow(db *DB, account string) (woken <-chan struct{}, stop func()) {
 	w := make(chan struct{}, 1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.followers == nil {
-		h.followers = make(map[chan struct{}]bool)
-	}
-	h.followers[w] = true
-	if len(h.followers) == 1 && !h.closed {
+	if len(h.followers) == 0 && !h.closed {
 		var ctx context.Context
 		ctx, h.stop = context.WithCancel(context.Background())
 		h.wait.Go(func() { db.look(ctx) })
 	}
+	if h.followers[account] == nil {
+		h.followers[account] = make(map[chan struct{}]struct{})
+	}
+	h.followers[account][w] = struct{}{}
 	return w, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.followers, w)
-		if len(h.followers) == 0 && h.stop != nil {
-			h.stop()
-			h.stop = nil
+		if delete(h.followers[account], w); len(h.followers[account]) == 0 {
+			delete(h.followers, account)
+		}
+		if len(h.followers) == 0 {
+			h.stopLocked()
 		}
 	}
 }
 
-func (h *hub) wake() {
+func (h *hub) stopLocked() {
+	if h.stop != nil {
+		h.stop()
+		h.stop = nil
+	}
+}
+
+// wake wakes those who follow an account.
+func (h *hub) wake(account string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for w := range h.followers {
+	wake(h.followers[account])
+}
+
+func (h *hub) wakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.followers {
+		wake(f)
+	}
+}
+
+func wake(followers map[chan struct{}]struct{}) {
+	for w := range followers {
 		select {
 		case w <- struct{}{}:
 		default:
@@ -76,30 +84,25 @@ func (h *hub) wake() {
 }
 
 func (h *hub) close() {
-	done := h.done()
 	h.mu.Lock()
 	if !h.closed {
 		h.closed = true
-		close(h.ended)
+		close(h.done)
 	}
-	if h.stop != nil {
-		h.stop()
-		h.stop = nil
-	}
+	h.stopLocked()
 	h.mu.Unlock()
-	<-done
 	h.wait.Wait()
 }
 
 // look wakes the followers when another process has changed something.
 func (db *DB) look(ctx context.Context) {
 	see := db.poll
-	if db.dialect == postgres {
+	if db.dialect.isPostgres() {
 		see = db.listen
 	}
 	for ctx.Err() == nil {
 		see(ctx)
-		db.hub.wake() // what was missed
+		db.hub.wakeAll() // what was missed
 		select {
 		case <-ctx.Done():
 		case <-time.After(db.cfg.Poll):
@@ -119,11 +122,11 @@ func (db *DB) poll(ctx context.Context) {
 	last := int64(-1)
 	for {
 		var version int64
-		if err := c.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+		if err := c.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil || db.file.check() != nil {
 			return
 		}
 		if version != last {
-			db.hub.wake()
+			db.hub.wakeAll()
 		}
 		last = version
 		select {
@@ -146,12 +149,14 @@ func (db *DB) listen(ctx context.Context) {
 		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 			return err
 		}
+		db.hub.wakeAll() // what came before
 		for {
-			db.hub.wake() // what came before LISTEN, and then what was told
-			if _, err := conn.WaitForNotification(ctx); err != nil {
-				_ = conn.Close(context.Background()) // it listens: not one for others
+			n, err := conn.WaitForNotification(ctx)
+			if err != nil {
+				_ = conn.Close(context.Background()) // it listens: not one for others. It only says goodbye.
 				return err
 			}
+			db.hub.wake(n.Payload)
 		}
 	})
 }

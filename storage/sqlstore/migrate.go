@@ -27,10 +27,10 @@ func (db *DB) migrate(ctx context.Context) error {
 	}
 	slices.Sort(names)
 	var done int
-	if db.r.QueryRowContext(ctx, "SELECT MAX(version) FROM xmpp_schema").Scan(&done) == nil && done == len(names) {
+	if ok, err := db.row(ctx, "SELECT MAX(version) FROM xmpp_schema", nil, &done); ok && err == nil && done == len(names) {
 		return nil // as mostly: no need to write
 	}
-	return db.transaction(ctx, func(tx *sql.Tx) error {
+	return db.transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		if db.dialect.lock != "" {
 			if _, err := tx.ExecContext(ctx, db.dialect.lock); err != nil {
 				return err
@@ -59,27 +59,4 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// transaction runs f in a transaction that is undone if f returns an error.
-func (db *DB) transaction(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := db.w.BeginTx(ctx, nil)
-	if err != nil {
-		return db.explain(err)
-	}
-	if err := f(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
-		return db.explain(err)
-	}
-	return db.explain(tx.Commit())
-}
-
-func (db *DB) explain(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case db.hub.isClosed():
-		return ErrClosed
-	}
-	return fmt.Errorf("sqlstore: %w", err)
 }

@@ -23,8 +23,8 @@ type rosterStorage struct{ db *DB }
 const contactColumns = "jid, name, subscription, ask, approved, refused, contact_groups, avatar_hash"
 
 func (s rosterStorage) Load(ctx context.Context, account xmpp.JID, item func(roster.Item) error) (version string, err error) {
-	var own error // what item has returned, which is returned as it is
-	err = s.db.snapshot(ctx, func(tx *sql.Tx) error {
+	var list []roster.Item
+	err = s.db.snapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, "SELECT version FROM xmpp_rosters WHERE account = $1", key(account)).Scan(&version)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -43,16 +43,19 @@ func (s rosterStorage) Load(ctx context.Context, account xmpp.JID, item func(ros
 			if err != nil {
 				return err
 			}
-			if own = item(it); own != nil {
-				return own
-			}
+			list = append(list, it)
 		}
 		return rows.Err()
 	})
-	if own != nil {
-		return "", own
+	if err != nil {
+		return "", err
 	}
-	return version, err
+	for _, it := range list { // outside of the transaction: it may call the database, and take its time
+		if err := item(it); err != nil {
+			return "", err
+		}
+	}
+	return version, nil
 }
 
 func scanContact(rows *sql.Rows, known map[string][]string) (it roster.Item, err error) {
@@ -76,19 +79,19 @@ func scanContact(rows *sql.Rows, known map[string][]string) (it roster.Item, err
 }
 
 func (s rosterStorage) Save(ctx context.Context, account xmpp.JID, version string, items iter.Seq[roster.Item]) error {
+	var args []any
+	for it := range items { // outside of the transaction, as above
+		var err error
+		if args, err = appendContact(args, key(account), it); err != nil {
+			return err
+		}
+	}
 	return s.db.change(ctx, account, func(c *change) error {
 		if err := s.clear(c); err != nil {
 			return err
 		}
 		if err := s.version(c, version); err != nil {
 			return err
-		}
-		var args []any
-		for it := range items {
-			var err error
-			if args, err = appendContact(args, c.account, it); err != nil {
-				return err
-			}
 		}
 		c.note(KindContact, "", Reset)
 		return s.put(c, args)
@@ -114,16 +117,15 @@ func (s rosterStorage) put(c *change, args []any) error {
 }
 
 func (s rosterStorage) version(c *change, version string) error {
-	_, err := c.ExecContext(c.ctx, "INSERT INTO xmpp_rosters (account, version) VALUES ($1, $2)"+
+	return c.exec("INSERT INTO xmpp_rosters (account, version) VALUES ($1, $2)"+
 		" ON CONFLICT (account) DO UPDATE SET version = excluded.version", c.account, version)
-	return err
 }
 
 func (s rosterStorage) Apply(ctx context.Context, account xmpp.JID, ch *roster.Change) error {
 	conflict := false
 	err := s.db.change(ctx, account, func(c *change) error {
 		var stored string
-		err := c.QueryRowContext(ctx, "SELECT version FROM xmpp_rosters WHERE account = $1", c.account).Scan(&stored)
+		err := c.QueryRowContext(c.ctx, "SELECT version FROM xmpp_rosters WHERE account = $1", c.account).Scan(&stored)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
@@ -141,11 +143,13 @@ func (s rosterStorage) Apply(ctx context.Context, account xmpp.JID, ch *roster.C
 			}
 			c.note(KindContact, it.JID.String(), Put)
 		}
+		var gone []any
 		for _, jid := range ch.Remove {
-			if _, err := c.ExecContext(ctx, "DELETE FROM xmpp_contacts WHERE account = $1 AND jid = $2", c.account, jid.String()); err != nil {
-				return err
-			}
+			gone = append(gone, jid.String())
 			c.note(KindContact, jid.String(), Delete)
+		}
+		if err := c.remove("xmpp_contacts", "jid", gone); err != nil {
+			return err
 		}
 		return s.put(c, args)
 	})
@@ -157,7 +161,7 @@ func (s rosterStorage) Apply(ctx context.Context, account xmpp.JID, ch *roster.C
 
 func (s rosterStorage) clear(c *change) error {
 	for _, table := range []string{"xmpp_contacts", "xmpp_rosters"} {
-		if _, err := c.ExecContext(c.ctx, "DELETE FROM "+table+" WHERE account = $1", c.account); err != nil {
+		if err := c.exec("DELETE FROM "+table+" WHERE account = $1", c.account); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ type smStorage struct{ db *DB }
 func (s smStorage) Load(ctx context.Context, account xmpp.JID) (*sm.State, error) {
 	var st *sm.State
 	// One snapshot of both tables.
-	err := s.db.snapshot(ctx, func(tx *sql.Tx) error {
+	err := s.db.snapshot(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		st = new(sm.State)
 		var jid string
 		var max, updated int64
@@ -63,7 +63,7 @@ func (s smStorage) Save(ctx context.Context, account xmpp.JID, st *sm.State) err
 		if err := s.clear(c); err != nil {
 			return err
 		}
-		_, err := c.ExecContext(ctx, "INSERT INTO xmpp_sm_sessions (account, id, jid, location, max_ns, handled, acked, updated_ns, head, tail)"+
+		err := c.exec("INSERT INTO xmpp_sm_sessions (account, id, jid, location, max_ns, handled, acked, updated_ns, head, tail)"+
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)",
 			c.account, st.ID, st.JID.String(), st.Location, int64(st.Max), int64(st.Handled), int64(st.Acked), nanos(st.Updated), len(st.Unacked))
 		if err != nil {
@@ -82,17 +82,16 @@ func (s smStorage) add(c *change, position int64, unacked []sm.Stanza) error {
 }
 
 func (s smStorage) clear(c *change) error {
-	if _, err := c.ExecContext(c.ctx, "DELETE FROM xmpp_sm_unacked WHERE account = $1", c.account); err != nil {
+	if err := c.exec("DELETE FROM xmpp_sm_unacked WHERE account = $1", c.account); err != nil {
 		return err
 	}
-	_, err := c.ExecContext(c.ctx, "DELETE FROM xmpp_sm_sessions WHERE account = $1", c.account)
-	return err
+	return c.exec("DELETE FROM xmpp_sm_sessions WHERE account = $1", c.account)
 }
 
 func (s smStorage) Append(ctx context.Context, account xmpp.JID, ch *sm.Change) error {
 	return s.db.change(ctx, account, func(c *change) error {
 		var acked, head, tail int64
-		err := c.QueryRowContext(ctx, "SELECT acked, head, tail FROM xmpp_sm_sessions WHERE account = $1", c.account).Scan(&acked, &head, &tail)
+		err := c.QueryRowContext(c.ctx, "SELECT acked, head, tail FROM xmpp_sm_sessions WHERE account = $1", c.account).Scan(&acked, &head, &tail)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("no session of %s", account)
 		}
@@ -107,14 +106,14 @@ func (s smStorage) Append(ctx context.Context, account xmpp.JID, ch *sm.Change) 
 			return err
 		}
 		if gone > 0 {
-			if _, err := c.ExecContext(ctx, "DELETE FROM xmpp_sm_unacked WHERE account = $1 AND position < $2", c.account, head+gone); err != nil {
+			if err := c.exec("DELETE FROM xmpp_sm_unacked WHERE account = $1 AND position < $2", c.account, head+gone); err != nil {
 				return err
 			}
 		}
-		_, err = c.ExecContext(ctx, "UPDATE xmpp_sm_sessions SET handled = $1, acked = $2, updated_ns = $3, head = $4, tail = $5 WHERE account = $6",
+		err = c.exec("UPDATE xmpp_sm_sessions SET handled = $1, acked = $2, updated_ns = $3, head = $4, tail = $5 WHERE account = $6",
 			int64(ch.Handled), int64(ch.Acked), nanos(ch.Updated), head+gone, tail+int64(len(ch.Sent)), c.account)
 		if n := ch.Session; err == nil && n != nil {
-			_, err = c.ExecContext(ctx, "UPDATE xmpp_sm_sessions SET id = $1, jid = $2, location = $3, max_ns = $4 WHERE account = $5",
+			err = c.exec("UPDATE xmpp_sm_sessions SET id = $1, jid = $2, location = $3, max_ns = $4 WHERE account = $5",
 				n.ID, n.JID.String(), n.Location, int64(n.Max), c.account)
 		}
 		return err

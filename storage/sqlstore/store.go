@@ -4,18 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// ErrClosed is returned by what is called after [DB.Close].
+// ErrClosed is returned by what is called after [DB.Close], and by what it has cut off.
 var ErrClosed = errors.New("sqlstore: the database is closed")
 
 // Config tunes a [DB]. The zero value is ready to use.
@@ -23,7 +16,8 @@ type Config struct {
 	// Durable makes each change wait until the disk has it, so that not even a loss of power undoes it (SQLite only).
 	// If zero, a change survives the end of the process at once, and a loss of power soon after.
 	Durable bool
-	// Poll is how often a SQLite file is looked at for the changes of other processes while somebody follows them. If zero, 250 ms.
+	// Poll is how often a SQLite file is looked at for the changes of other processes while somebody follows them,
+	// and how long those who follow wait before they try again what has failed. If zero, 250 ms.
 	Poll time.Duration
 	// KeepChanges is how many changes of an account can be followed from behind. If zero, 10,000.
 	KeepChanges int
@@ -34,7 +28,10 @@ type DB struct {
 	cfg     Config
 	dialect dialect
 	w, r    *sql.DB // for changes, and for reading only; the same for PostgreSQL
+	file    *file   // of SQLite
 	hub     hub
+	calls   calls
+	uses    uses
 }
 
 // Open opens a database, and makes what is missing in it. source is the path of a SQLite file, or a URL "postgres://…" as libpq has it.
@@ -48,6 +45,8 @@ func Open(ctx context.Context, source string, cfg Config) (*DB, error) {
 		cfg.KeepChanges = 10_000
 	}
 	db := &DB{cfg: cfg}
+	db.hub.init()
+	db.calls.init()
 	open := db.openSQLite
 	if strings.HasPrefix(source, "postgres://") || strings.HasPrefix(source, "postgresql://") {
 		open = db.openPostgres
@@ -62,47 +61,16 @@ func Open(ctx context.Context, source string, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// openSQLite opens one connection that writes, since there can be but one at a time, and some that read meanwhile.
-func (db *DB) openSQLite(path string) error {
-	// The driver would make the file for everybody to read.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	sync := "NORMAL"
-	if db.cfg.Durable {
-		sync = "FULL"
-	}
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=synchronous(" + sync + ")"
-	db.dialect = sqlite
-	if db.w, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
-		return err
-	}
-	db.w.SetMaxOpenConns(1)
-	if db.r, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
-		return err
-	}
-	db.r.SetMaxOpenConns(4)
-	return nil
-}
+// closePatience is how long Close waits for calls that are under way.
+const closePatience = 5 * time.Second
 
-func (db *DB) openPostgres(source string) error {
-	cfg, err := pgx.ParseConfig(source)
-	if err != nil {
-		return errors.New("sqlstore: the URL of the database is wrong") // the error itself shows the password
-	}
-	db.dialect = postgres
-	db.w = stdlib.OpenDB(*cfg)
-	db.w.SetMaxOpenConns(8)
-	db.r = db.w
-	return nil
-}
-
-// Close closes the database and ends what follows changes in it. Closing again does nothing.
+// Close closes the database, and ends what follows changes in it. It waits for the calls that are under way, five seconds at most;
+// those that it cuts off then have changed nothing and return [ErrClosed], as later ones do. Closing again does nothing.
 func (db *DB) Close() error {
+	if db.w != nil {
+		db.flushUses(time.Second)
+	}
+	db.calls.close(closePatience)
 	db.hub.close()
 	var err error
 	if db.w != nil {

@@ -2,7 +2,6 @@ package sqlstore_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -36,38 +35,18 @@ func TestMain(m *testing.M) {
 	os.Exit(integration.Main(m))
 }
 
-// each runs f with an empty database of each kind.
-func each(t *testing.T, f func(t *testing.T, source string)) {
-	t.Run("sqlite", func(t *testing.T) { f(t, filepath.Join(t.TempDir(), "a b%20#1?.db")) })
-	t.Run("postgres", func(t *testing.T) { f(t, integration.SharedPostgres(t).Database(t)) })
-}
+var each, open = sqlstore.EachSource, sqlstore.OpenTest
 
-// open opens a database, and closes it at the end of the test.
-func open(t testing.TB, source string, cfg sqlstore.Config) *sqlstore.DB {
-	t.Helper()
-	db, err := sqlstore.Open(context.Background(), source, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return db
-}
-
-// conforms runs a module's own suite on databases of each kind.
+// conforms runs a module's own suite on databases of each kind: files, and schemas of one PostgreSQL database.
 func conforms[S any](t *testing.T, suite func(t *testing.T, place func(t *testing.T) (open func() S)), of func(db *sqlstore.DB) S) {
 	each(t, func(t *testing.T, source string) {
 		n := 0
 		suite(t, func(t *testing.T) func() S {
 			n++
-			source := source
-			if strings.HasPrefix(source, "postgres:") {
-				source = integration.SharedPostgres(t).Database(t)
-			} else {
-				source += fmt.Sprint(n)
+			source := fmt.Sprint(source, n)
+			if base, ok := strings.CutSuffix(source, fmt.Sprint("user=postgres", n)); ok {
+				source = fmt.Sprintf("%suser=postgres&search_path=place%d", base, n)
+				sqlstore.Exec(t, open(t, base+"user=postgres", sqlstore.Config{}), fmt.Sprintf("CREATE SCHEMA place%d", n))
 			}
 			return func() S { return of(open(t, source, sqlstore.Config{})) }
 		})
@@ -107,23 +86,14 @@ func TestOpen(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		driver := "pgx"
+		db := open(t, source, sqlstore.Config{})
+		sqlstore.Exec(t, db, "INSERT INTO xmpp_schema (version) VALUES (1000)")
 		if !strings.HasPrefix(source, "postgres:") {
-			driver = "sqlite"
-			if st, err := os.Stat(source); err != nil || st.Mode().Perm() != 0o600 {
-				t.Errorf("%v, %v", st, err)
+			for _, name := range []string{"", "-wal", "-shm"} {
+				if st, err := os.Stat(source + name); err != nil || st.Mode().Perm() != 0o600 {
+					t.Errorf("%v, %v", st, err)
+				}
 			}
-		}
-		raw, err := sql.Open(driver, strings.NewReplacer("%", "%25", "#", "%23", "?", "%3f", " ", "%20").Replace("file:"+source))
-		if driver == "pgx" {
-			raw, err = sql.Open(driver, source)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer raw.Close()
-		if _, err := raw.Exec("INSERT INTO xmpp_schema (version) VALUES (1000)"); err != nil {
-			t.Fatal(err)
 		}
 		if _, err := sqlstore.Open(t.Context(), source, sqlstore.Config{}); !errors.Is(err, sqlstore.ErrNewer) {
 			t.Errorf("a newer database: %v", err)

@@ -3,7 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
+	"fmt"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/vcard"
@@ -21,30 +21,24 @@ func (s vcardStorage) Load(ctx context.Context, account, of xmpp.JID) (*vcard.Re
 	var card sql.NullString
 	var fetched int64
 	r := new(vcard.Record)
-	err := s.db.r.QueryRowContext(ctx, "SELECT card, photo_hash, fetched_ns FROM xmpp_vcards WHERE account = $1 AND jid = $2", key(account), of.String()).
-		Scan(&card, &r.PhotoHash, &fetched)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, s.db.explain(err)
+	ok, err := s.db.row(ctx, "SELECT card, photo_hash, fetched_ns FROM xmpp_vcards WHERE account = $1 AND jid = $2", []any{key(account), of.String()},
+		&card, &r.PhotoHash, &fetched)
+	if !ok {
+		return nil, err
 	}
 	r.Fetched = moment(fetched)
 	if card.Valid {
 		r.Card = new(vcard.Card)
 		if err := r.Card.UnmarshalText([]byte(card.String)); err != nil {
-			return nil, s.db.explain(err)
+			return nil, fmt.Errorf("sqlstore: stored vCard of %s: %w", of, err)
 		}
 	}
 	return r, nil
 }
 
 func (s vcardStorage) PhotoHash(ctx context.Context, account, of xmpp.JID) (hash string, ok bool, err error) {
-	err = s.db.r.QueryRowContext(ctx, "SELECT photo_hash FROM xmpp_vcards WHERE account = $1 AND jid = $2", key(account), of.String()).Scan(&hash)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", false, nil
-	}
-	return hash, err == nil, s.db.explain(err)
+	ok, err = s.db.row(ctx, "SELECT photo_hash FROM xmpp_vcards WHERE account = $1 AND jid = $2", []any{key(account), of.String()}, &hash)
+	return hash, ok, err
 }
 
 func (s vcardStorage) Save(ctx context.Context, account, of xmpp.JID, r *vcard.Record) error {
@@ -52,31 +46,28 @@ func (s vcardStorage) Save(ctx context.Context, account, of xmpp.JID, r *vcard.R
 	if r.Card != nil {
 		b, err := r.Card.MarshalText()
 		if err != nil {
-			return s.db.explain(err)
+			return fmt.Errorf("sqlstore: vCard of %s: %w", of, err)
 		}
 		card = sql.NullString{String: string(b), Valid: true}
 	}
 	return s.db.change(ctx, account, func(c *change) error {
 		c.note(KindVCard, of.String(), Put)
-		_, err := c.ExecContext(ctx, "INSERT INTO xmpp_vcards (account, jid, card, photo_hash, fetched_ns) VALUES ($1, $2, $3, $4, $5)"+
+		return c.exec("INSERT INTO xmpp_vcards (account, jid, card, photo_hash, fetched_ns) VALUES ($1, $2, $3, $4, $5)"+
 			" ON CONFLICT (account, jid) DO UPDATE SET card = excluded.card, photo_hash = excluded.photo_hash, fetched_ns = excluded.fetched_ns",
 			c.account, of.String(), card, r.PhotoHash, nanos(r.Fetched))
-		return err
 	})
 }
 
 func (s vcardStorage) Remove(ctx context.Context, account, of xmpp.JID) error {
 	return s.db.change(ctx, account, func(c *change) error {
 		c.note(KindVCard, of.String(), Delete)
-		_, err := c.ExecContext(ctx, "DELETE FROM xmpp_vcards WHERE account = $1 AND jid = $2", c.account, of.String())
-		return err
+		return c.exec("DELETE FROM xmpp_vcards WHERE account = $1 AND jid = $2", c.account, of.String())
 	})
 }
 
 func (s vcardStorage) Clear(ctx context.Context, account xmpp.JID) error {
 	return s.db.change(ctx, account, func(c *change) error {
 		c.note(KindVCard, "", Reset)
-		_, err := c.ExecContext(ctx, "DELETE FROM xmpp_vcards WHERE account = $1", c.account)
-		return err
+		return c.exec("DELETE FROM xmpp_vcards WHERE account = $1", c.account)
 	})
 }
