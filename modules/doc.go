@@ -16,6 +16,7 @@
 //	| entitytime   | asks others for the time, and tells them         | XEP-0202                     |
 //	| idle         | tells contacts since when nobody uses the client | XEP-0319                     |
 //	| lastactivity | asks since when others are idle, or gone         | XEP-0012                     |
+//	| muc          | takes part in rooms, and stays in them           | XEP-0045, XEP-0249, XEP-0410 |
 //	| nick         | tells others by what name one is to be called    | XEP-0172                     |
 //	| ping         | asks whether somebody is there, and answers so   | XEP-0199                     |
 //	| privacy      | manages privacy lists, on older servers          | XEP-0016                     |

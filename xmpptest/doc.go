@@ -19,6 +19,8 @@
 //	| blocking (XEP-0191)                           | urn:xmpp:blocking                                               |
 //	| ping, version, time, last activity            | urn:xmpp:ping, jabber:iq:version, urn:xmpp:time, jabber:iq:last |
 //
+// [WithRooms] adds rooms (XEP-0045).
+//
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //
 // A test of a module plays the server's part by hand: [Pair] gives a stream that is logged in and a [Peer] with

@@ -18,6 +18,7 @@ type settings struct {
 	server  testserver.Options
 	timeout time.Duration
 	trace   bool
+	rooms   *Rooms
 }
 
 // WithDomain sets the domain that the server serves. Without it that is "example.test".

@@ -24,6 +24,7 @@ type Server struct {
 	t        testing.TB
 	settings settings
 	srv      *testserver.Server
+	rooms    *testserver.Rooms // nil: none
 
 	mu        sync.Mutex
 	passwords map[string]string
@@ -48,6 +49,7 @@ func NewUnstartedServer(t testing.TB, opts ...Option) *Server {
 	if s.srv, err = testserver.New(s.settings.server); err != nil {
 		t.Fatalf("xmpptest: %v", err)
 	}
+	s.addRooms()
 	s.srv.Refuse(true)
 	t.Cleanup(s.Close)
 	return s

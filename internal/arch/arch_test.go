@@ -39,6 +39,7 @@ var sideways = map[string][]string{
 	"examples/unbreakable":             {"examples/internal/account"},
 	"examples/contacts":                {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
+	"modules/muc":                      {"modules/disco"},
 	"modules/vcard":                    {"modules/pubsub"},
 	"modules/avatar":                   {"modules/pubsub", "modules/vcard"},
 }

@@ -17,6 +17,7 @@ var fuzzTargets = map[string][]string{
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/caps":       {"FuzzCaps"},
+	"modules/muc":        {"FuzzMUCPresence"},
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
