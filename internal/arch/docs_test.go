@@ -70,8 +70,8 @@ func TestMap(t *testing.T) {
 	}
 }
 
-// TestReliabilityRows: each test that docs/reliability.md names is there.
-func TestReliabilityRows(t *testing.T) {
+// TestRows: each test that a page of faults names is there.
+func TestRows(t *testing.T) {
 	have := make(map[string]bool)
 	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	err := filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
@@ -87,13 +87,15 @@ func TestReliabilityRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(read(t, "docs/reliability.md"), -1)
-	for _, m := range named {
-		if !have[m[1]] {
-			t.Errorf("docs/reliability.md names %s, which is not there", m[1])
+	for page, least := range map[string]int{"docs/reliability.md": 20, "docs/storage.md": 10} {
+		named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(read(t, page), -1)
+		for _, m := range named {
+			if !have[m[1]] {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
 		}
-	}
-	if len(named) < 20 {
-		t.Errorf("only %d tests are named: this test sees nothing", len(named))
+		if len(named) < least {
+			t.Errorf("only %d tests are named in %s: this test sees nothing", len(named), page)
+		}
 	}
 }

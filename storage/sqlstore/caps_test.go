@@ -43,7 +43,7 @@ func TestUses(t *testing.T) {
 			load(n)
 		}
 		order(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-		soon(t, "the uses are not stored", func() bool { return used(2) > used(9) })
+		Soon(t, "the uses are not stored", func() bool { return used(2) > used(9) })
 		order(0, 1, 5, 6, 7, 8, 9, 4, 3, 2)
 		load(0)
 		load(1)

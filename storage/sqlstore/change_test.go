@@ -152,7 +152,7 @@ func TestTooOld(t *testing.T) {
 				}
 			}
 		})
-		soon(t, "nobody follows", func() bool {
+		Soon(t, "nobody follows", func() bool {
 			db.hub.mu.Lock()
 			defer db.hub.mu.Unlock()
 			return len(db.hub.followers) > 0

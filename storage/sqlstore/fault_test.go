@@ -251,7 +251,7 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("cut off: %v", err)
 			}
 		})
-		soon(t, "no call is under way", func() bool {
+		Soon(t, "no call is under way", func() bool {
 			db.calls.mu.Lock()
 			defer db.calls.mu.Unlock()
 			return db.calls.n > 0

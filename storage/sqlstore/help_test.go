@@ -103,8 +103,8 @@ func Sound(t testing.TB, db *DB) {
 	}
 }
 
-// soon waits until something is so.
-func soon(t testing.TB, what string, f func() bool) {
+// Soon waits until something is so.
+func Soon(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {

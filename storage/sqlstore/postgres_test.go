@@ -144,16 +144,16 @@ func TestRestart(t *testing.T) {
 	const rounds = 3
 	for round := range rounds {
 		before := last.Load()
-		soon(t, "nothing is heard", func() bool { return last.Load() > before+20 })
+		Soon(t, "nothing is heard", func() bool { return last.Load() > before+20 })
 		p.Kill(t)
-		soon(t, "nobody notices", func() bool { return told.Load() > int64(round) && failures.Load() > 0 })
+		Soon(t, "nobody notices", func() bool { return told.Load() > int64(round) && failures.Load() > 0 })
 		p.Run(t)
 	}
 	before := last.Load()
-	soon(t, "nothing is heard at the end", func() bool { return last.Load() > before+20 })
+	Soon(t, "nothing is heard at the end", func() bool { return last.Load() > before+20 })
 	stop.Store(true)
 	writers.Wait()
-	soon(t, "not all is heard", func() bool {
+	Soon(t, "not all is heard", func() bool {
 		seq, err := other.Seq(t.Context(), juliet)
 		return err == nil && last.Load() == seq
 	})

@@ -1,0 +1,59 @@
+package arch
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStorages: what a module can store, storage/sqlstore stores; a public suite tests that, and docs/storage.md shows it.
+func TestStorages(t *testing.T) {
+	var code, tests strings.Builder
+	files, err := filepath.Glob("../../storage/sqlstore/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f, "_test.go") {
+			tests.Write(b)
+		} else {
+			code.Write(b)
+		}
+	}
+	page, n := read(t, "docs/storage.md"), 0
+	files, err = filepath.Glob("../../modules/*/storage.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), "\ntype Storage interface {") {
+			continue
+		}
+		name := filepath.Base(filepath.Dir(f))
+		if name == "muc" { // not yet
+			continue
+		}
+		n++
+		if !strings.Contains(code.String(), ") "+name+".Storage {") {
+			t.Errorf("storage/sqlstore has no %s.Storage", name)
+		}
+		if !strings.Contains(tests.String(), name+"test.TestStorage") {
+			t.Errorf("storage/sqlstore does not run %stest.TestStorage", name)
+		}
+		if !strings.Contains(page, "`"+name+".Storage`") {
+			t.Errorf("docs/storage.md does not show %s.Storage", name)
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d modules store something: this test sees nothing", n)
+	}
+}
