@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -23,6 +24,7 @@ const (
 
 // Login connects, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
 // or the session is a resumed one: the initial presence, or, after a connection that was lost, the last one that was broadcast on it, none if that was none.
+// In a session of an earlier process it sends unavailable presence before, so that the server tells who is there.
 // It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
 func (s *Stream) Login(ctx context.Context) error {
 	s.mu.Lock()
@@ -38,17 +40,26 @@ func (s *Stream) Login(ctx context.Context) error {
 		return err
 	}
 	c, old, kind, err := s.authenticate(ctx, creds)
-	if p := s.initialPresence(); err == nil && kind == SessionNew && p != nil {
-		err = s.Send(s.readerContext(), p) // which does not wait for room: there may be much that is to be sent again
-	}
-	if errors.Is(err, ErrDropped) { // an interceptor that keeps the stream invisible
-		err = nil
+	if p := s.initialPresence(); err == nil && kind != SessionResumed && p != nil {
+		if kind == sessionAfresh { // who is there the server tells only to who was not there himself
+			err = s.appear(stanza.NewPresence(stanza.Unavailable, JID{}))
+		}
+		err = cmp.Or(err, s.appear(p))
 	}
 	if c != nil && err != nil {
 		c.end(err)
 		<-c.readDone
 	}
 	s.retire(old)
+	return err
+}
+
+// appear sends presence, and does not wait for room: there may be much that is to be sent again.
+func (s *Stream) appear(p *stanza.Presence) error {
+	err := s.Send(s.readerContext(), p)
+	if errors.Is(err, ErrDropped) { // an interceptor that keeps the stream invisible
+		return nil
+	}
 	return err
 }
 

@@ -15,8 +15,10 @@ import (
 type SessionKind int
 
 const (
-	SessionNew     SessionKind = iota // the server knows nothing of an earlier one
+	SessionNew     SessionKind = iota // the server knows nothing of an earlier one, or this process does not
 	SessionResumed                    // it goes on where it was (XEP-0198)
+
+	sessionAfresh SessionKind = -1 // resumed for the server, new for everybody here
 )
 
 // session is what the ctx of callbacks lives and dies with.
@@ -60,14 +62,14 @@ func newSession() *session {
 }
 
 // startSession makes the stream ready for stanzas and tells everybody, modules first, before the first stanza is read;
-// old is the session that is over by it. It returns the kind that was told: a session whose beginning nobody was told of is new.
+// old is the session that is over by it. A session whose beginning nobody was told of is told as new, and returned as sessionAfresh.
 func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session, _ SessionKind, err error) {
 	s.mu.Lock()
-	lost := s.conn != l.c
+	lost, told := s.conn != l.c, kind
 	changed := jid != s.cfg.JID
 	if !lost {
 		if old, err = s.startLocked(l, kind, jid); kind == SessionResumed && l.track != nil && !s.session.Load().told {
-			kind = SessionNew
+			kind, told = sessionAfresh, SessionNew
 		}
 	}
 	tell := l.over
@@ -80,7 +82,7 @@ func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session
 	}
 	for _, m := range s.modules.all() { // nothing is read yet, so they are told before anything happens
 		if r, ok := m.(SessionReceiver); ok {
-			s.moduleSession(m, r, kind)
+			s.moduleSession(m, r, told)
 		}
 	}
 	s.mu.Lock()
@@ -94,7 +96,7 @@ func (s *Stream) startSession(l *login, kind SessionKind, jid JID) (old *session
 	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Session; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, kind) })
+			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartSession(ctx, s, told) })
 		}
 		if d := e.v.Auth; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidAuthenticate(ctx, s) })

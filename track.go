@@ -123,7 +123,8 @@ func (b *Binding) Track(t Tracker, o TrackOptions) *Tracking {
 }
 
 // Restore puts the account of a session of an earlier process in the place of one that was lost, so that Bind may resume it.
-// It returns nil if the stream holds a session already.
+// It returns nil if the stream holds a session already. What goes on is told as a [SessionNew], since nobody in this process knows of it,
+// and begins without presence: the server would not tell again who is there.
 func (b *Binding) Restore(t Tracker, o TrackOptions, jid JID, unacked []Unacked) *Tracking {
 	s := b.l.s
 	tr := newTracking(s, t, o)
@@ -142,7 +143,6 @@ func (b *Binding) Restore(t Tracker, o TrackOptions, jid JID, unacked []Unacked)
 	s.out.track = tr
 	s.out.release()
 	s.held, s.serverJID = true, jid
-	s.session.Load().told = true // to the process that it began in
 	return tr
 }
 

@@ -199,7 +199,7 @@ func (t *tracker) consider(err error) error {
 }
 
 // ReceiveSession begins a session, or goes on with one.
-func (m *SM) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
+func (m *SM) ReceiveSession(context.Context, xmpp.SessionKind) {
 	m.mu.Lock()
 	t, unoffered := m.cur, m.unoffered
 	m.prev, m.unoffered = nil, false
@@ -208,8 +208,7 @@ func (m *SM) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 	case unoffered:
 		notify(m, m.Stream(), Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, m, ErrNotOffered) })
 	case t == nil:
-	case kind == xmpp.SessionNew:
-		t.begin()
+	case t.begin():
 	default:
 		t.mu.Lock()
 		acked, replay := t.resumedAcked, t.replay

@@ -249,7 +249,7 @@ func (m *SM) load(ctx context.Context, bg *xmpp.Binding) error {
 // restored makes a tracker of a state.
 func restored(m *SM, s *xmpp.Stream, st *State) (*tracker, []xmpp.Unacked, error) {
 	t := newTracker(m, s)
-	t.session, t.phase, t.resumable, t.begun = st.Session, enabled, st.ID != "", true
+	t.session, t.phase, t.resumable, t.begun, t.told = st.Session, enabled, st.ID != "", true, true
 	t.base, t.in.base = st.Acked, st.Handled
 	for _, x := range st.Unacked {
 		parsed, err := stanza.Parse(x.XML)

@@ -98,7 +98,8 @@ type Config struct {
 	// and sees the stanza as it was received. If zero, messages other than errors have to be.
 	MustMark func(st stanza.Stanza) bool
 
-	// Storage keeps the state of the session, so that another process can go on with it.
+	// Storage keeps the state of the session, so that another process can go on with it. There it is told as a new one,
+	// [xmpp.SessionNew], because everybody has to begin; [ResumeDelegate] tells of what was acknowledged.
 	// One Storage has one session of an account: streams of the same account need one each. If zero, none does.
 	Storage Storage
 	// StorageRequired ends the connection with a [*StorageError] when the storage fails. If zero, the stream goes on, delegates are told,

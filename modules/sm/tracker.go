@@ -26,6 +26,7 @@ type tracker struct {
 	session   Session
 	phase     phase
 	begun     bool // the session, on this side
+	told      bool // that it has begun, here or in the process before
 	live      bool // enabled, begun, and connected
 	ended     bool // the first connection
 	resumable bool // as far as this side knows
@@ -242,9 +243,14 @@ func (t *tracker) refuse(err error) {
 	t.tracking.Stop()
 }
 
-// begin is called when the session has begun, with or without.
-func (t *tracker) begin() {
+// begin is called when the session has begun, with or without; false: it has gone on.
+func (t *tracker) begin() bool {
 	t.mu.Lock()
+	if t.told {
+		t.mu.Unlock()
+		return false
+	}
+	t.told = true
 	phase, err, resumable := t.phase, t.refusal, t.resumable
 	if phase == enabled && !t.ended { // else it was lost already
 		t.live = true
@@ -260,6 +266,7 @@ func (t *tracker) begin() {
 	case refused:
 		notify(t.m, t.s, Delegate.enable, func(ctx context.Context, d EnableDelegate) { d.StreamManagementWasNotEnabled(ctx, t.m, err) })
 	}
+	return true
 }
 
 // Resumed makes the session live again.
