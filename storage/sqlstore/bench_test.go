@@ -1,14 +1,17 @@
 package sqlstore_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/modules/caps"
+	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
 )
 
@@ -45,5 +48,33 @@ func BenchmarkCapsLogin(b *testing.B) {
 				wg.Wait()
 			}
 		})
+	}
+}
+
+// BenchmarkOpenRoster opens a file and reads 1,000 contacts, as a program does that starts.
+func BenchmarkOpenRoster(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "x.db")
+	db := open(b, file, sqlstore.Config{})
+	items := func(yield func(roster.Item) bool) {
+		for n := range 1000 {
+			it := roster.Item{JID: xmpp.MustParseJID(fmt.Sprintf("contact%d@example.test", n)), Name: fmt.Sprint("Contact ", n), Groups: []string{"Friends"}}
+			if !yield(it) {
+				return
+			}
+		}
+	}
+	if err := errors.Join(db.Roster().Save(b.Context(), juliet, "1", items), db.Close()); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		db, err := sqlstore.Open(b.Context(), file, sqlstore.Config{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		_, err = db.Roster().Load(b.Context(), juliet, func(roster.Item) error { n++; return nil })
+		if err := errors.Join(err, db.Close()); err != nil || n != 1000 {
+			b.Fatal(n, err)
+		}
 	}
 }
