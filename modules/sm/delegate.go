@@ -2,8 +2,6 @@ package sm
 
 import (
 	"context"
-	"fmt"
-	"reflect"
 
 	"github.com/go-xmppframework/xmpp"
 )
@@ -57,25 +55,6 @@ type StorageDelegate interface {
 	// StreamManagementDidFailToStore is called when Config.Storage has failed; the stream goes on.
 	// It is not called again before storing has succeeded.
 	StreamManagementDidFailToStore(ctx context.Context, m *SM, err *StorageError)
-}
-
-// check finds mistakes that can be found at registration.
-func (d *Delegate) check() {
-	rv := reflect.ValueOf(d).Elem()
-	found := false
-	for i := range rv.NumField() {
-		f := rv.Field(i)
-		if f.IsNil() {
-			continue
-		}
-		found = true
-		if v := f.Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
-			panic(fmt.Sprintf("sm: Delegate.%s is a nil %s", rv.Type().Field(i).Name, v.Type()))
-		}
-	}
-	if !found {
-		panic("sm: AddDelegate: no family is set")
-	}
 }
 
 // notify posts an event to the listeners for which pick does not return nil.

@@ -167,6 +167,5 @@ func (m *SM) Name() string { return "sm" }
 // AddDelegate registers a delegate on queue, nil for one of its own. See [xmpp.Delegates.Add].
 // It panics if no family of d is set, or one to a nil pointer.
 func (m *SM) AddDelegate(d Delegate, queue *xmpp.Queue) (remove func(context.Context) error) {
-	d.check()
 	return m.delegates.Add("sm", queue, d)
 }
