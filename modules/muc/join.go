@@ -110,6 +110,9 @@ func (r *Room) enter(ctx context.Context, s *xmpp.Stream, nick string, opts Join
 	if err := r.waitLeft(ctx, s); err != nil {
 		return &JoinError{Room: r.jid, Nick: nick, Reason: err}
 	}
+	if err := r.waitParted(ctx, s); err != nil {
+		return &JoinError{Room: r.jid, Nick: nick, Reason: err}
+	}
 	r.mu.Lock()
 	if a := r.attempt; a != nil {
 		r.mu.Unlock()
@@ -297,6 +300,7 @@ func (r *Room) giveUp(s *xmpp.Stream, a *attempt, jid xmpp.JID, e *JoinError) *J
 		}
 		a.err = e
 		r.endLocked(a)
+		r.partLocked(a)
 	}
 	r.mu.Unlock()
 	_ = s.Send(xmpp.NoWait, stanza.NewPresence(stanza.Unavailable, jid))

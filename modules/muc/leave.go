@@ -32,6 +32,7 @@ func (r *Room) Leave(ctx context.Context, status string) error {
 	case StateJoining:
 		sent := r.attempt != nil && r.attempt.sent
 		r.failLocked(&JoinError{Reason: ErrLeft})
+		r.partLocked(r.attempt)
 		r.mu.Unlock()
 		if sent {
 			return s.Send(ctx, p)

@@ -14,7 +14,8 @@ func (r *Room) receivePresence(_ *xmpp.Stream, p *stanza.Presence) {
 	nick := p.From().Resource()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.state == StateNone || r.state == StateJoining && (r.attempt == nil || !r.attempt.sent) {
+	r.partedLocked(p)
+	if r.state == StateNone || r.state == StateJoining && (r.attempt == nil || !r.attempt.sent || r.attempt.err != nil) {
 		return
 	}
 	r.heard = time.Now()

@@ -30,6 +30,7 @@ type Room struct {
 	attempt   *attempt  // under way; nil if none
 	live      bool      // the history is over
 	leaving   chan struct{}
+	farewell  *farewell   // of an attempt that was given up; nil if none
 	change    *nickChange // under way; nil if none
 	presence  *stanza.Presence
 	sent      pending

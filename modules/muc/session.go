@@ -71,6 +71,7 @@ func (r *Room) lost(cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopRejoinLocked()
+	r.endFarewellLocked()
 	r.failLocked(&JoinError{Reason: cause})
 	if r.state == StateJoined || r.state == StateLeaving {
 		r.leftLocked(Departure{Reason: ReasonLost})

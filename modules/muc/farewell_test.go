@@ -1,0 +1,80 @@
+package muc_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-xmppframework/xmpp/modules/muc"
+)
+
+// TestJoinAgainAtOnce: what the room answers late to an attempt that was given up says nothing about the next one, which waits for it.
+func TestJoinAgainAtOnce(t *testing.T) {
+	const (
+		out     = "\nS: <presence type='unavailable' from='garden@rooms.test/Juliet' to='{jid}'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='none'/><status code='110'/></x></presence>"
+		refused = "\nS: <presence type='error' from='garden@rooms.test/Juliet' to='{jid}' id='{join}'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>"
+		other   = "\nS: <presence type='unavailable' from='garden@rooms.test/Romeo' to='{jid}'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/></x></presence>"
+	)
+	for _, tt := range []struct {
+		name, late string
+		after      time.Duration
+	}{
+		{"let in, and out again", self + quiet + other + out, 0},
+		{"out with another nickname", strings.ReplaceAll(self+quiet+out, "/Juliet", "/Miss Capulet"), 0},
+		{"refused", refused, 0},
+		{"nothing", "", 10 * time.Second},
+		{"nothing about us", other, 10 * time.Second},
+	} {
+		for _, how := range []string{"ctx", "Leave"} {
+			t.Run(tt.name+", "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g, peer := act(t, muc.Config{})
+					ctx, cancel := context.WithCancel(t.Context())
+					done := make(chan error, 1)
+					go func() { _, err := g.m.Join(ctx, garden, "Juliet", muc.JoinOptions{}); done <- err }()
+					peer.Play(plain + enter)
+					synctest.Wait()
+					want := context.Canceled
+					if how == "Leave" {
+						must(t, g.m.Room(garden).Leave(ctx, ""))
+						want = muc.ErrLeft
+					}
+					cancel()
+					if err := <-done; !errors.Is(err, want) {
+						t.Fatalf("the first: %v", err)
+					}
+					start := time.Now()
+					go func() { _, err := g.m.Join(t.Context(), garden, "Juliet", muc.JoinOptions{}); done <- err }()
+					peer.Play(gone + tt.late)
+					peer.Play(again(plain + enter + self + quiet))
+					if err := <-done; err != nil || !g.m.Room(garden).Joined() {
+						t.Errorf("the second: %v", err)
+					}
+					if got := time.Since(start); got != tt.after {
+						t.Errorf("it took %v", got)
+					}
+					g.want(t, "events", "not joined: "+want.Error()+" rejoins=false", "+ Juliet member/participant self initial=true", "joined as Juliet member/participant self [110] rejoin=false", `subject "" by ""`)
+				})
+			})
+		}
+	}
+	t.Run("ctx of the second", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g, peer := act(t, muc.Config{JoinTimeout: time.Second})
+			done := make(chan error, 1)
+			go func() { _, err := g.m.Join(t.Context(), garden, "Juliet", muc.JoinOptions{}); done <- err }()
+			peer.Play(plain + enter + "\nS!wait 1s" + gone)
+			if err := <-done; !errors.Is(err, muc.ErrNoAnswer) {
+				t.Fatalf("the first: %v", err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := g.m.Join(ctx, garden, "Juliet", muc.JoinOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the second: %v", err)
+			}
+		})
+	})
+}
