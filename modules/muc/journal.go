@@ -249,11 +249,11 @@ func (r *Room) load(ctx context.Context) {
 	var last time.Time
 	err := m.cfg.Storage.Messages(ctx, account, r.jid, Query{Limit: m.cfg.MaxIDs, Newest: true, Private: new(bool)}, func(x StoredMessage) error {
 		list = append(list, &origin{nick: x.Nick, occupant: x.OccupantID, stanza: x.StanzaID, origin: x.OriginID, id: x.ID})
-		if x.Time.After(last) {
-			last = x.Time
-		}
 		return nil
 	})
+	if err == nil {
+		err = m.cfg.Storage.Rooms(ctx, account, r.jid, func(x StoredRoom) error { last = x.Last; return nil })
+	}
 	if err != nil {
 		m.fail(s, &StorageError{Op: "messages", Account: account, Room: r.jid, Err: err})
 		return

@@ -44,6 +44,12 @@ const (
 type Config struct {
 	// Storage keeps messages and occupants for the next process. If zero, nothing is kept but what a Room knows.
 	Storage Storage
+	// MaxMessageAge is how long after they were said messages stay in the Storage. If zero, for ever.
+	MaxMessageAge time.Duration
+	// MaxMessages is how many messages of one room stay in the Storage: those that were added last. If zero, all.
+	MaxMessages int
+	// DeleteInterval is how often those that are not to stay are deleted: see [MUC.DeleteOldMessages]. If zero, 5 min.
+	DeleteInterval time.Duration
 	// JoinTimeout is how long a room may take to let us in, or out, or to answer. If zero, 60 s.
 	JoinTimeout time.Duration
 	// NoAutoRejoin leaves it to the application to join again. If zero, a room that was joined is joined again after a new session,
@@ -68,6 +74,7 @@ type MUC struct {
 	cfg       Config
 	delegates delegates
 	journal   journal
+	deletion  deletion
 	joins     chan struct{} // bounds how many rooms are joined again at a time
 
 	mu      sync.RWMutex
@@ -80,6 +87,7 @@ type MUC struct {
 // New makes a module that is not active yet.
 func New(cfg Config) *MUC {
 	orDefault(&cfg.JoinTimeout, time.Minute)
+	orDefault(&cfg.DeleteInterval, 5*time.Minute)
 	orDefault(&cfg.RejoinMin, 2*time.Second)
 	orDefault(&cfg.RejoinMax, 5*time.Minute)
 	orDefault(&cfg.MaxOccupants, 20_000)
@@ -108,6 +116,8 @@ func (m *MUC) Activate(s *xmpp.Stream) error {
 		remove := s.AddDelegate(xmpp.Delegate{Name: "muc", Connection: listener{m}})
 		m.OnDeactivate(func() { _ = remove(xmpp.NoWait) })
 		m.OnDeactivate(m.deactivated)
+		m.OnDeactivate(m.stopDeletion)
+		m.startDeletion()
 		m.begin()
 		return nil
 	})
