@@ -48,7 +48,7 @@ func TestJoinAgainAtOnce(t *testing.T) {
 					}
 					start := time.Now()
 					go func() { _, err := g.m.Join(t.Context(), garden, "Juliet", muc.JoinOptions{}); done <- err }()
-					peer.Play(gone + tt.late)
+					peer.Play(gone + tt.late + "\nS!wait " + tt.after.String())
 					peer.Play(again(plain + enter + self + quiet))
 					if err := <-done; err != nil || !g.m.Room(garden).Joined() {
 						t.Errorf("the second: %v", err)
