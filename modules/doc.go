@@ -9,6 +9,7 @@
 //	|--------------|--------------------------------------------------|------------------------------|
 //	| avatar       | shows the pictures of people, and the own one    | XEP-0084, XEP-0153, XEP-0398 |
 //	| blocking     | blocks others, and knows who is blocked          | XEP-0191                     |
+//	| bookmarks    | keeps the list of rooms, and goes into them      | XEP-0402, XEP-0048, XEP-0411 |
 //	| caps         | knows what others can do, mostly without asking  | XEP-0115, XEP-0390           |
 //	| chatstates   | tells who is typing                              | XEP-0085                     |
 //	| csi          | tells the server whether somebody is looking     | XEP-0352                     |
@@ -17,6 +18,7 @@
 //	| idle         | tells contacts since when nobody uses the client | XEP-0319                     |
 //	| lastactivity | asks since when others are idle, or gone         | XEP-0012                     |
 //	| muc          | takes part in rooms, and stays in them           | XEP-0045, XEP-0249, XEP-0410 |
+//	| muclight     | takes part in the rooms of MongooseIM            | MUC Light                    |
 //	| nick         | tells others by what name one is to be called    | XEP-0172                     |
 //	| ping         | asks whether somebody is there, and answers so   | XEP-0199                     |
 //	| privacy      | manages privacy lists, on older servers          | XEP-0016                     |
