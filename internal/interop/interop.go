@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -90,6 +91,7 @@ type Client struct {
 	mu     sync.Mutex
 	n      int
 	events []Event // that nobody has waited for yet
+	all    []Event
 	more   chan struct{}
 	ended  bool
 	stderr strings.Builder
@@ -154,7 +156,7 @@ func (c *Client) read(out io.Reader) {
 			continue // what a library prints by itself
 		}
 		c.mu.Lock()
-		c.events = append(c.events, e)
+		c.events, c.all = append(c.events, e), append(c.all, e)
 		c.mu.Unlock()
 		c.wake()
 	}
@@ -195,6 +197,31 @@ func (c *Client) Expect(name string, fields map[string]string) Event {
 		case <-c.more:
 		case <-ctx.Done():
 			c.t.Fatalf("no %s %v; heard %s", name, fields, heard)
+		}
+	}
+}
+
+// Events are all that the client has told since it was started, in order.
+func (c *Client) Events() []Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
+}
+
+// Until waits until ok says yes to what the client has told.
+func (c *Client) Until(what string, ok func([]Event) bool) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), wait)
+	defer cancel()
+	for {
+		all := c.Events()
+		if ok(all) {
+			return
+		}
+		select {
+		case <-c.more:
+		case <-ctx.Done():
+			c.t.Fatalf("no %s; heard %s", what, fmt.Sprint(all))
 		}
 	}
 }

@@ -22,10 +22,10 @@ class Client(slixmpp.ClientXMPP):
         self.ca_certs = ca
         self.auto_authorize = None  # subscriptions are answered when told so
         self.auto_subscribe = False
-        for plugin in ("xep_0030", "xep_0054", "xep_0115", "xep_0085"):
+        for plugin in ("xep_0030", "xep_0045", "xep_0054", "xep_0115", "xep_0085"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": False})
-        for name in ("message", "receipt_received", "presence", "roster_update"):
+        for name in ("message", "receipt_received", "presence", "roster_update", "groupchat_presence", "groupchat_subject"):
             self.add_event_handler(name, getattr(self, "on_" + name))
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("disconnected", lambda reason: self.loop.stop())
@@ -60,6 +60,15 @@ class Client(slixmpp.ClientXMPP):
     def on_presence(self, p):
         kind = "available" if p["type"] in p.showtypes else p["type"]
         tell(event="presence", **{"from": p["from"].full, "type": kind, "show": p["show"] or "", "status": p["status"]})
+
+    def on_groupchat_presence(self, p):
+        muc, item = p["muc"], p["muc"]["item"]
+        tell(event="occupant", **{"from": p["from"].full, "type": "unavailable" if p["type"] == "unavailable" else "available", "status": p["status"],
+                                  "codes": sorted(muc["status_codes"]), "role": item["role"], "affiliation": item["affiliation"], "nick": item["nick"],
+                                  "reason": item["reason"], "actor": item["actor"]["nick"]})
+
+    def on_groupchat_subject(self, m):
+        tell(event="subject", **{"from": m["from"].full, "subject": m["subject"]})
 
     def on_roster_update(self, iq):
         tell(event="roster", items={str(j): {"subscription": i["subscription"], "name": i["name"], "groups": list(i["groups"])}
@@ -96,6 +105,33 @@ class Client(slixmpp.ClientXMPP):
     async def do_features(self, jid):
         info = await self.plugin["xep_0030"].get_info(jid=jid, local=False, cached=False)
         return {"features": sorted(info["disco_info"]["features"])}
+
+    async def do_join(self, room, nick):
+        await self.plugin["xep_0045"].join_muc_wait(room, nick, maxstanzas=0, timeout=10)
+
+    async def do_unlock(self, room):
+        await self.plugin["xep_0045"].set_room_config(room, self.plugin["xep_0004"].make_form("submit"))
+
+    async def do_say(self, room, body):
+        self.send_message(mto=room, mbody=body, mtype="groupchat")
+
+    async def do_subject(self, room, subject):
+        self.plugin["xep_0045"].set_subject(room, subject)
+
+    async def do_nick(self, room, nick):
+        self.send_presence(pto=f"{room}/{nick}")
+
+    async def do_private(self, room, nick, body):
+        self.send_message(mto=f"{room}/{nick}", mbody=body, mtype="chat")
+
+    async def do_kick(self, room, nick, reason):
+        await self.plugin["xep_0045"].set_role(room, nick, "none", reason=reason)
+
+    async def do_ban(self, room, jid, reason):
+        await self.plugin["xep_0045"].set_affiliation(room, "outcast", jid=jid, reason=reason)
+
+    async def do_leave(self, room, nick, status):  # leave_muc forgets the room before it confirms
+        self.send_presence(pto=f"{room}/{nick}", ptype="unavailable", pstatus=status)
 
 
 client = Client()

@@ -9,6 +9,7 @@ const readline = require("node:readline");
 const [host, port, address, password] = process.argv.slice(2);
 const me = jid(address);
 const RECEIPTS = "urn:xmpp:receipts", STATES = "http://jabber.org/protocol/chatstates", VCARD = "vcard-temp";
+const MUC = "http://jabber.org/protocol/muc", USER = `${MUC}#user`, ADMIN = `${MUC}#admin`, OWNER = `${MUC}#owner`;
 
 const tell = (event) => process.stdout.write(JSON.stringify(event) + "\n");
 const xmpp = client({ service: `xmpp://${host}:${port}`, domain: me.domain, username: me.local, password, resource: me.resource });
@@ -35,6 +36,33 @@ const commands = {
     const info = await xmpp.iqCaller.get(xml("query", "http://jabber.org/protocol/disco#info"), jid);
     return { features: info.getChildren("feature").map((f) => f.attrs.var).sort() };
   },
+  async join({ room, nick }) {
+    await xmpp.send(xml("presence", { to: `${room}/${nick}` }, xml("x", MUC, xml("history", { maxstanzas: "0" }))));
+  },
+  async unlock({ room }) {
+    await xmpp.iqCaller.set(xml("query", OWNER, xml("x", { xmlns: "jabber:x:data", type: "submit" })), room);
+  },
+  async say({ room, body }) {
+    await xmpp.send(xml("message", { to: room, type: "groupchat" }, xml("body", {}, body)));
+  },
+  async subject({ room, subject }) {
+    await xmpp.send(xml("message", { to: room, type: "groupchat" }, xml("subject", {}, subject)));
+  },
+  async nick({ room, nick }) {
+    await xmpp.send(xml("presence", { to: `${room}/${nick}` }));
+  },
+  async private({ room, nick, body }) {
+    await xmpp.send(xml("message", { to: `${room}/${nick}`, type: "chat" }, xml("body", {}, body)));
+  },
+  async kick({ room, nick, reason }) {
+    await xmpp.iqCaller.set(xml("query", ADMIN, xml("item", { nick, role: "none" }, xml("reason", {}, reason))), room);
+  },
+  async ban({ room, jid, reason }) {
+    await xmpp.iqCaller.set(xml("query", ADMIN, xml("item", { jid, affiliation: "outcast" }, xml("reason", {}, reason))), room);
+  },
+  async leave({ room, nick, status }) {
+    await xmpp.send(xml("presence", { to: `${room}/${nick}`, type: "unavailable" }, xml("status", {}, status)));
+  },
 };
 
 xmpp.iqCallee.set("jabber:iq:roster", "query", ({ element }) => {
@@ -52,11 +80,17 @@ function roster(query) {
 
 xmpp.on("stanza", (s) => {
   const { from, id, type } = s.attrs;
-  if (s.is("presence")) {
+  const muc = s.getChild("x", USER), item = muc?.getChild("item");
+  if (s.is("presence") && item) {
+    const codes = muc.getChildren("status").map((c) => Number(c.attrs.code)), { role, affiliation, nick } = item.attrs;
+    tell({ event: "occupant", from, type: type ?? "available", status: s.getChildText("status") ?? "", codes, role, affiliation, nick,
+      reason: item.getChildText("reason") ?? "", actor: item.getChild("actor")?.attrs.nick ?? "" });
+  } else if (s.is("presence")) {
     tell({ event: "presence", from, type: type ?? "available", show: s.getChildText("show") ?? "", status: s.getChildText("status") ?? "" });
   } else if (s.is("message")) {
     const body = s.getChildText("body");
     if (body) tell({ event: "message", from, id, type: type ?? "normal", body });
+    else if (type === "groupchat" && s.getChild("subject")) tell({ event: "subject", from, subject: s.getChildText("subject") });
     if (s.getChild("received", RECEIPTS)) tell({ event: "receipt", from, id: s.getChild("received", RECEIPTS).attrs.id });
     if (s.getChild("request", RECEIPTS)) xmpp.send(xml("message", { to: from, type }, xml("received", { xmlns: RECEIPTS, id })));
     const state = s.getChildElements().find((c) => c.attrs.xmlns === STATES);
