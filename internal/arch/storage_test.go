@@ -39,9 +39,6 @@ func TestStorages(t *testing.T) {
 			continue
 		}
 		name := filepath.Base(filepath.Dir(f))
-		if name == "muc" { // not yet
-			continue
-		}
 		n++
 		if !strings.Contains(code.String(), ") "+name+".Storage {") {
 			t.Errorf("storage/sqlstore has no %s.Storage", name)

@@ -20,14 +20,14 @@ type Op string
 const (
 	Put    Op = "put"    // it is new, or was changed
 	Delete Op = "delete" // it is gone
-	Reset  Op = "reset"  // all rows of this kind were replaced at once: read them again
+	Reset  Op = "reset"  // all rows of this kind were replaced at once, or those that the key says: read them again
 )
 
 // Change is one change of what an account has stored.
 type Change struct {
 	Seq  int64  // its number: each change of an account has a greater one than those before it
 	Kind Kind   // what has changed
-	Key  string // which of them, empty with Reset
+	Key  string // which of them; with Reset empty, or as the Kind says
 	Op   Op     // how
 }
 

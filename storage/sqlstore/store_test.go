@@ -15,6 +15,7 @@ import (
 	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/modules/avatar/avatartest"
 	"github.com/go-xmppframework/xmpp/modules/caps/capstest"
+	"github.com/go-xmppframework/xmpp/modules/muc/muctest"
 	"github.com/go-xmppframework/xmpp/modules/roster/rostertest"
 	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/modules/sm/smtest"
@@ -63,6 +64,8 @@ func TestVCard(t *testing.T) { conforms(t, vcardtest.TestStorage, (*sqlstore.DB)
 func TestCaps(t *testing.T) { conforms(t, capstest.TestStorage, (*sqlstore.DB).Caps) }
 
 func TestAvatar(t *testing.T) { conforms(t, avatartest.TestStorage, (*sqlstore.DB).Avatar) }
+
+func TestMUC(t *testing.T) { conforms(t, muctest.TestStorage, (*sqlstore.DB).MUC) }
 
 func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
 
