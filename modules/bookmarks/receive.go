@@ -1,0 +1,98 @@
+package bookmarks
+
+import (
+	"context"
+	"iter"
+	"maps"
+
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/pubsub"
+	"github.com/go-xmppframework/xmpp/stanza"
+)
+
+// Receive hears of changes to the own list.
+func (b *Bookmarks) Receive(_ context.Context, st stanza.Stanza) {
+	m, ok := st.(*stanza.Message)
+	s := b.Stream()
+	if !ok || s == nil || m.Child("event", pubsub.NSEvent) == nil {
+		return
+	}
+	own := s.MyJID().Bare()
+	for _, e := range pubsub.EventsIn(m, own) {
+		// Others have nodes of that name as well, and a server passes on whatever they send: only the own account's server may tell (XEP-0223 section 6).
+		if e.Service == own && (e.Node == NS || e.Node == NSOld) {
+			b.event(s, e)
+		}
+	}
+}
+
+func (b *Bookmarks) event(s *xmpp.Stream, e pubsub.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ctx == nil || b.method == MethodNative && e.Node != NS || b.method == MethodPEP && e.Node != NSOld {
+		return
+	}
+	b.events++
+	switch {
+	case !b.has:
+		if b.failed != nil {
+			b.fetchLocked(s)
+		}
+	case b.method == MethodNative:
+		b.nativeEvent(s, e)
+	case b.method == MethodPEP:
+		b.storageEvent(s, e)
+	default: // it is not all of the list, or the server has made it of what counts
+		b.fetchLocked(s)
+	}
+}
+
+// nativeEvent is XEP-0402 section 4.
+func (b *Bookmarks) nativeEvent(s *xmpp.Stream, e pubsub.Event) {
+	if e.Kind != pubsub.ItemsEvent { // all of them are gone
+		b.write.pushedAll()
+		b.applyLocked(s, content{urls: b.urls}, false)
+		return
+	}
+	for _, i := range e.Items {
+		jid, ok := parseRoom(i.ID)
+		if !ok || jid.Resource() != "" {
+			continue
+		}
+		b.write.pushed(jid)
+		if i.Payload == nil {
+			b.fetchLocked(s)
+			continue
+		}
+		if bookmark, ok := parseNative(i.ID, i.Payload); ok {
+			b.putLocked(s, held{bookmark, i.ID}, false)
+		}
+	}
+	for _, id := range e.Retracted {
+		if jid, ok := parseRoom(id); ok && jid.Resource() == "" {
+			b.write.pushed(jid)
+			b.removeLocked(s, jid)
+		}
+	}
+}
+
+// storageEvent is a new list of XEP-0048.
+func (b *Bookmarks) storageEvent(s *xmpp.Stream, e pubsub.Event) {
+	if e.Kind != pubsub.ItemsEvent || len(e.Items) == 0 {
+		b.write.pushedList(Storage{})
+		b.applyLocked(s, content{}, false)
+		return
+	}
+	el, err := storageIn(e.Items)
+	switch {
+	case err != nil:
+	case el == nil:
+		b.fetchLocked(s)
+	default:
+		list, _ := ParseStorage(el)
+		b.write.pushedList(list)
+		b.applyLocked(s, contentOf(list), false)
+	}
+}
+
+func keys[V any](m map[xmpp.JID]V) iter.Seq[xmpp.JID] { return maps.Keys(m) }
