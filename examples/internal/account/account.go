@@ -46,6 +46,17 @@ func (f *Flags) Two() (first, second xmpp.Config, srv *xmpptest.Server, err erro
 	return cfg, cfg, nil, err
 }
 
+// One returns the configuration for one client: that account of a server inside the program, made with opts, which the caller closes;
+// or the account on a real server, and no server, as Two does.
+func (f *Flags) One(user string, opts ...xmpptest.Option) (cfg xmpp.Config, srv *xmpptest.Server, err error) {
+	if f.JID == "" {
+		srv = xmpptest.StartServer(opts...)
+		return overTCP(srv, user), srv, nil
+	}
+	cfg, err = f.real()
+	return cfg, nil, err
+}
+
 // overTCP is for an account on a server in the program, over a real connection, as to any server.
 func overTCP(srv *xmpptest.Server, user string) xmpp.Config {
 	cfg, addr := srv.Config(user), netip.MustParseAddrPort(srv.Addr())
