@@ -8,7 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/muc"
+	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
 // TestJoinAgainAtOnce: what the room answers late to an attempt that was given up says nothing about the next one, which waits for it.
@@ -76,5 +80,47 @@ func TestJoinAgainAtOnce(t *testing.T) {
 				t.Errorf("the second: %v", err)
 			}
 		})
+	})
+}
+
+// TestJoinAgainLate: a room that answers questions faster than it lets people in, as a room does whose service uses several processes.
+func TestJoinAgainLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const user = "<x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/><status code='110'/></x></presence>"
+		ctx, cancel := context.WithCancel(t.Context())
+		joins := 0
+		srv := xmpptest.NewServer(t, xmpptest.WithHandler(func(from xmpp.JID, e *etree.Element, send func(string)) bool {
+			to := " from='garden@rooms.test/Juliet' to='" + from.String() + "'"
+			switch {
+			case stanza.AttrOr(e, "to", "") == garden.String() && e.Tag == "iq":
+				send("<iq type='result' from='garden@rooms.test' to='" + from.String() + "' id='" + stanza.AttrOr(e, "id", "") +
+					"'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='conference' type='text'/><feature var='http://jabber.org/protocol/muc'/></query></iq>")
+			case stanza.AttrOr(e, "to", "") != garden.String()+"/Juliet":
+				return false
+			case stanza.AttrOr(e, "type", "") == "unavailable":
+				time.AfterFunc(2*time.Second, func() { send("<presence type='unavailable'" + to + ">" + user) })
+			default:
+				if joins++; joins == 1 {
+					cancel()
+				}
+				time.AfterFunc(time.Second, func() {
+					send("<presence" + to + ">" + user)
+					send("<message from='garden@rooms.test' to='" + from.String() + "' type='groupchat'><subject/></message>")
+				})
+			}
+			return true
+		}))
+		g := visit(t, srv, "juliet", muc.Config{})
+		if _, err := g.m.Join(ctx, garden, "Juliet", muc.JoinOptions{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("the first: %v", err)
+		}
+		r, err := g.m.Join(t.Context(), garden, "Juliet", muc.JoinOptions{})
+		if err != nil || !r.Joined() {
+			t.Errorf("the second: %v", err)
+		}
+		time.Sleep(time.Minute) // of the bubble
+		if !r.Joined() || joins != 2 {
+			t.Errorf("joined: %v, after %d attempts", r.Joined(), joins)
+		}
 	})
 }
