@@ -17,6 +17,7 @@ import (
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/avatar"
 	"github.com/go-xmppframework/xmpp/modules/caps"
+	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/modules/sm"
 	"github.com/go-xmppframework/xmpp/modules/vcard"
@@ -181,6 +182,19 @@ func everything(ctx context.Context, db *DB) iter.Seq2[string, error] {
 		{"avatar.Load", func() error { _, err := db.Avatar().Load(ctx, juliet); return err }},
 		{"avatar.Image", func() error { _, err := db.Avatar().Image(ctx, juliet, img.Hash); return err }},
 		{"avatar.Remove", func() error { return db.Avatar().Remove(ctx, juliet, romeo) }},
+		{"muc.Append", func() error {
+			_, err := db.MUC().Append(ctx, juliet, garden, []muc.StoredMessage{message(1)})
+			return err
+		}},
+		{"muc.Messages", func() error {
+			return db.MUC().Messages(ctx, juliet, garden, muc.Query{}, func(muc.StoredMessage) error { return nil })
+		}},
+		{"muc.Replace", func() error { _, err := db.MUC().Replace(ctx, juliet, garden, 1, nil); return err }},
+		{"muc.Rooms", func() error { return db.MUC().Rooms(ctx, juliet, garden, func(muc.StoredRoom) error { return nil }) }},
+		{"muc.Prune", func() error { _, err := db.MUC().Prune(ctx, juliet, garden, muc.Retention{Count: 1}); return err }},
+		{"muc.PutOccupants", func() error { return db.MUC().PutOccupants(ctx, juliet, garden, true, nil, nil) }},
+		{"muc.Occupants", func() error { return db.MUC().Occupants(ctx, juliet, garden, func(muc.Occupant) error { return nil }) }},
+		{"muc.Clear", func() error { return db.MUC().Clear(ctx, juliet, garden) }},
 		{"avatar.Clear", func() error { return db.Avatar().Clear(ctx, juliet) }},
 	}
 	return func(yield func(string, error) bool) {

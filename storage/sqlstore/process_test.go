@@ -30,12 +30,14 @@ type work struct {
 	at    func(ctx context.Context, db *sqlstore.DB) (step int, err error) // the last that was done
 	step  func(ctx context.Context, db *sqlstore.DB, n int) error
 	check func(t *testing.T, db *sqlstore.DB, n int) // that n is all that was done
+	whole func(t *testing.T, db *sqlstore.DB) int    // that some steps are done, and none is half; nil if two cannot do it at once
 }
 
 var works = map[string]work{
-	"sm":      {smAt, smStep, smCheck},
-	"roster":  {rosterAt, rosterStep, rosterCheck},
-	"avatars": {avatarsAt, avatarsStep, avatarsCheck},
+	"sm":      {smAt, smStep, smCheck, nil},
+	"roster":  {rosterAt, rosterStep, rosterCheck, whole},
+	"avatars": {avatarsAt, avatarsStep, avatarsCheck, nil},
+	"rooms":   {roomsAt, roomsStep, roomsCheck, wholeRooms},
 }
 
 // process does a work until it is killed, or so many steps, and prints each that was done. With several others at the same work it tries again.
@@ -123,12 +125,20 @@ func TestKill(t *testing.T) {
 
 // TestTwoProcesses write the same account at once: each step is done by one of them, all are told, and whoever reads sees whole ones.
 func TestTwoProcesses(t *testing.T) {
+	for name, w := range works {
+		if w.whole != nil {
+			t.Run(name, func(t *testing.T) { testTwoProcesses(t, name, w.whole) })
+		}
+	}
+}
+
+func testTwoProcesses(t *testing.T, work string, whole func(t *testing.T, db *sqlstore.DB) int) {
 	each(t, func(t *testing.T, source string) {
 		db := open(t, source, sqlstore.Config{Poll: 20 * time.Millisecond})
 		const steps = 60
 		var done []<-chan int
 		for range 2 {
-			cmd, lines := start(t, os.Stderr, "roster", steps, source)
+			cmd, lines := start(t, os.Stderr, work, steps, source)
 			c := make(chan int, 1)
 			done = append(done, c)
 			go func() {
