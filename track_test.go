@@ -473,14 +473,20 @@ func TestTrackRestore(t *testing.T) {
 	if err := s.Login(within(t, 5*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if kind := soon(t, kinds, time.Second, "the session"); kind != xmpp.SessionResumed || !restored {
+	if kind := soon(t, kinds, time.Second, "the session"); kind != xmpp.SessionNew || !restored { // to this process
 		t.Errorf("the session is %v", kind)
 	}
 	if body := soon(t, got, time.Second, "what was left"); body != "2" {
 		t.Errorf("bob received %q", body)
 	}
-	if u := l.tracking.Unacked(); len(u) != 1 || time.Since(u[0].Time) < time.Hour {
-		t.Errorf("left: %v", u)
+	u := l.tracking.Unacked()
+	if len(u) != 3 || time.Since(u[0].Time) < time.Hour {
+		t.Fatalf("left: %v", u)
+	}
+	for i, typ := range []stanza.PresenceType{stanza.Unavailable, stanza.Available} { // so that the server tells who is there
+		if p, ok := u[1+i].Stanza.(*stanza.Presence); !ok || p.Type() != typ {
+			t.Errorf("%d: %v", i, u[1+i].Stanza)
+		}
 	}
 }
 

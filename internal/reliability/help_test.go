@@ -2,6 +2,7 @@ package reliability
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -21,6 +22,9 @@ import (
 func TestMain(m *testing.M) {
 	if args := os.Getenv(childEnv); args != "" {
 		os.Exit(childMain(args))
+	}
+	if err := flag.Set("test.parallel", "3"); err != nil { // those that are mostly waiting, on two cores too
+		panic(err)
 	}
 	os.Exit(integration.Main(m))
 }

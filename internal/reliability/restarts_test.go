@@ -22,6 +22,7 @@ func TestRel_R09(t *testing.T) { restarts(t, sm.Config{ResendOnNewSession: true}
 
 func restarts(t *testing.T, cfg sm.Config) {
 	const n, times = 10_000, 10
+	t.Parallel() // it mostly waits for servers to start
 	for _, kind := range integration.Kinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			srv := integration.Start(t, kind)
