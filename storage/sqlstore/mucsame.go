@@ -57,14 +57,17 @@ func (k *known) load(list []muc.StoredMessage) error {
 	return rows.Err()
 }
 
-// sameQuery finds messages by their keys. It names account and room nowhere, so that nobody is tempted to read all messages of a room.
+// sameQuery finds messages by their keys. It names account and room nowhere, so that nobody is tempted to read all messages of a room;
+// and PostgreSQL, which takes each of many keys for a part of the whole table as long as it knows nothing of that, is made to look them up one by one.
 func (d *dialect) sameQuery() string {
-	const columns = "SELECT account, room, number, nick, occupant_id, stanza_id, origin_id, id, private, with_nick FROM xmpp_muc_messages WHERE "
-	among := " IN (SELECT value FROM json_each($1))"
-	if d.isPostgres() {
-		among = " = ANY($1::bigint[])"
+	const messages = "SELECT account, room, number, nick, occupant_id, stanza_id, origin_id, id, private, with_nick FROM xmpp_muc_messages WHERE "
+	by := func(column string) string {
+		if d.isPostgres() {
+			return "SELECT m.* FROM unnest($1::bigint[]) AS k CROSS JOIN LATERAL (" + messages + column + " = k OFFSET 0) AS m"
+		}
+		return messages + column + " IN (SELECT value FROM json_each($1))"
 	}
-	return columns + "key1" + among + " UNION ALL " + columns + "key2" + among + " UNION ALL " + columns + "key3" + among
+	return by("key1") + " UNION ALL " + by("key2") + " UNION ALL " + by("key3")
 }
 
 // numbers is a list as sameQuery takes it.
@@ -145,7 +148,7 @@ func (c *change) list(query string, args ...any) (numbers []int64, err error) {
 // pruneByAge and pruneByNumber remove messages of a room, and countQuery finds the first number of those that stay for their number.
 const (
 	pruneByAge    = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND time_us < $3 RETURNING number"
-	pruneByNumber = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND number < $3 RETURNING number"
+	pruneByNumber = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND number > 0 AND number < $3 RETURNING number"
 	countQuery    = "SELECT number FROM xmpp_muc_messages WHERE account = $1 AND room = $2 ORDER BY number DESC LIMIT 1 OFFSET $3"
 )
 

@@ -20,7 +20,7 @@ var (
 
 const (
 	roomsBatch = 4   // messages of a step
-	roomsKept  = 120 // messages, at least
+	roomsKept  = 300 // messages, at least: more than those of the steps that two processes do together, one of which may be far behind
 	roomsThere = 30  // occupants
 )
 
