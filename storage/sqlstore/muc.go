@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -82,7 +83,7 @@ func (s mucStorage) append(c *change, room string, list []muc.StoredMessage, num
 	if *n == 0 {
 		return nil
 	}
-	if err := c.insert("xmpp_muc_messages (account, room, number, "+messageColumns+", key1, key2, key3)", 18, args); err != nil {
+	if err := c.insert("xmpp_muc_messages (account, room, number, "+messageColumns+", room_key, key1, key2, key3)", 19, args); err != nil {
 		return err
 	}
 	return c.exec("INSERT INTO xmpp_muc_rooms (account, room, next_number, messages, last_us) VALUES ($1, $2, $3, $4, $5)"+
@@ -99,7 +100,7 @@ func appendMessage(args []any, account, room string, m *muc.StoredMessage) []any
 		keys[i] = roomKey(account, room, k)
 	}
 	args = append(args, account, room, m.Number, m.Nick, m.RealJID.String(), m.OccupantID, m.StanzaID, m.OriginID, m.ID, m.Time.UnixMicro(),
-		m.Own, m.Private, m.With, m.Body, m.XML)
+		m.Own, m.Private, m.With, m.Body, m.XML, roomKey(account, room, ""))
 	return append(args, keys[:]...)
 }
 
@@ -113,6 +114,9 @@ func (s mucStorage) Messages(ctx context.Context, account, room xmpp.JID, q muc.
 			[]any{key(account), room.String()}, &q.BeforeNumber); err != nil {
 			return err
 		}
+	}
+	if ok, err := s.timed(ctx, account, room, &q); err != nil || !ok {
+		return err
 	}
 	for {
 		page := q
@@ -140,6 +144,31 @@ func (s mucStorage) Messages(ctx context.Context, account, room xmpp.JID, q muc.
 			q.AfterNumber = last
 		}
 	}
+}
+
+const timeQuery = "SELECT MIN(number), MAX(number) FROM xmpp_muc_messages WHERE room_key = $1 AND time_us > $2 AND time_us < $3"
+
+// timed finds, where a query has limits of time, those of the numbers; ok is false if there is nothing. Times are mostly in the order of the numbers, but need not be.
+func (s mucStorage) timed(ctx context.Context, account, room xmpp.JID, q *muc.Query) (ok bool, err error) {
+	if q.After.IsZero() && q.Before.IsZero() || q.StanzaID != "" {
+		return true, nil
+	}
+	after, before := int64(math.MinInt64), int64(math.MaxInt64)
+	if !q.After.IsZero() {
+		after = q.After.UnixMicro()
+	}
+	if !q.Before.IsZero() {
+		before = ceilMicro(q.Before)
+	}
+	var first, last sql.NullInt64
+	if _, err = s.db.row(ctx, timeQuery, []any{roomKey(key(account), room.String(), ""), after, before}, &first, &last); err != nil || !first.Valid {
+		return false, err
+	}
+	q.AfterNumber = max(q.AfterNumber, first.Int64-1)
+	if q.BeforeNumber == 0 || q.BeforeNumber > last.Int64 {
+		q.BeforeNumber = last.Int64 + 1
+	}
+	return true, nil
 }
 
 func (s mucStorage) page(own context.Context, account, room xmpp.JID, q *muc.Query) (list []muc.StoredMessage, err error) {
@@ -223,7 +252,7 @@ func (s mucStorage) Replace(ctx context.Context, account, room xmpp.JID, number 
 			x.Number = number
 			args, op = appendMessage(nil, c.account, room.String(), &x), Put
 			query = "UPDATE xmpp_muc_messages SET nick = $4, real_jid = $5, occupant_id = $6, stanza_id = $7, origin_id = $8, id = $9, time_us = $10," +
-				" own = $11, private = $12, with_nick = $13, body = $14, xml = $15, key1 = $16, key2 = $17, key3 = $18" +
+				" own = $11, private = $12, with_nick = $13, body = $14, xml = $15, room_key = $16, key1 = $17, key2 = $18, key3 = $19" +
 				" WHERE account = $1 AND room = $2 AND number = $3"
 		}
 		res, err := c.ExecContext(c.ctx, query, args...)

@@ -193,7 +193,8 @@ func TestMUCLarge(t *testing.T) {
 			q = muc.Query{Private: &no, Newest: true, Limit: 1000}
 			query, args = messagesQuery(account, room, &q)
 			direct(t, db, query, args...)
-			direct(t, db, pruneByAge, account, room, said.Add(3*time.Second).UnixMicro())
+			direct(t, db, pruneByAge, account, room, roomKey(account, room, ""), said.Add(3*time.Second).UnixMicro())
+			direct(t, db, timeQuery, roomKey(account, room, ""), said.UnixMicro(), said.Add(time.Minute).UnixMicro())
 			direct(t, db, pruneByNumber, account, room, 3)
 			direct(t, db, countQuery, account, room, 1000)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/go-xmppframework/xmpp/modules/muc"
 )
 
-// roomKey is how a key of muc.StoredMessage is stored: as long as others have made it, it has room in an index.
+// roomKey is how a key of muc.StoredMessage is stored, and, with the empty one, a room: as long as others have made it, it has room in an index.
 func roomKey(account, room, k string) int64 {
 	h := sha256.Sum256([]byte(account + "\x00" + room + "\x00" + k))
 	return int64(binary.BigEndian.Uint64(h[:8]))
@@ -147,8 +147,8 @@ func (c *change) list(query string, args ...any) (numbers []int64, err error) {
 
 // pruneByAge and pruneByNumber remove messages of a room, and countQuery finds the first number of those that stay for their number.
 const (
-	pruneByAge    = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND time_us < $3 RETURNING number"
-	pruneByNumber = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND number > 0 AND number < $3 RETURNING number"
+	pruneByAge    = "DELETE FROM xmpp_muc_messages WHERE account || '' = $1 AND room || '' = $2 AND room_key = $3 AND time_us < $4 RETURNING number"
+	pruneByNumber = "DELETE FROM xmpp_muc_messages WHERE account = $1 AND room = $2 AND number < $3 RETURNING number"
 	countQuery    = "SELECT number FROM xmpp_muc_messages WHERE account = $1 AND room = $2 ORDER BY number DESC LIMIT 1 OFFSET $3"
 )
 
@@ -156,7 +156,7 @@ const (
 func (c *change) prune(room string, messages int, keep muc.Retention) (n int, err error) {
 	var gone []int64
 	if !keep.After.IsZero() {
-		if gone, err = c.list(pruneByAge, c.account, room, ceilMicro(keep.After)); err != nil {
+		if gone, err = c.list(pruneByAge, c.account, room, roomKey(c.account, room, ""), ceilMicro(keep.After)); err != nil {
 			return 0, err
 		}
 	}

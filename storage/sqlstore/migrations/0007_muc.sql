@@ -24,13 +24,14 @@ CREATE TABLE xmpp_muc_messages (
 	with_nick TEXT NOT NULL,
 	body TEXT NOT NULL,
 	xml TEXT NOT NULL,
-	key1 BIGINT, -- hashes of account, room, and what the same message is found by; null where there is none
+	room_key BIGINT NOT NULL, -- a hash of account and room
+	key1 BIGINT,              -- hashes of both and of what the same message is found by; null where there is none
 	key2 BIGINT,
 	key3 BIGINT,
 	PRIMARY KEY (account, room, number)
 );
 
-CREATE INDEX xmpp_muc_messages_time ON xmpp_muc_messages (account, room, time_us);
+CREATE INDEX xmpp_muc_messages_time ON xmpp_muc_messages (room_key, time_us, number);
 CREATE INDEX xmpp_muc_messages_key1 ON xmpp_muc_messages (key1);
 CREATE INDEX xmpp_muc_messages_key2 ON xmpp_muc_messages (key2);
 CREATE INDEX xmpp_muc_messages_key3 ON xmpp_muc_messages (key3);
