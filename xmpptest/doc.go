@@ -19,7 +19,7 @@
 //	| blocking (XEP-0191)                           | urn:xmpp:blocking                                               |
 //	| ping, version, time, last activity            | urn:xmpp:ping, jabber:iq:version, urn:xmpp:time, jabber:iq:last |
 //
-// [WithRooms] adds rooms (XEP-0045).
+// [WithRooms] adds rooms (XEP-0045), [WithPEP] nodes of accounts (XEP-0163).
 //
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //

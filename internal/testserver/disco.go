@@ -38,6 +38,12 @@ func (srv *Server) discoInfo(e, payload *etree.Element, own bool, to jid.JID) (*
 			q.CreateElement("feature").CreateAttr("var", f)
 		}
 	}
+	if !server && srv.opts.PEP != nil {
+		q.AddChild(elem("identity", "", "category", "pubsub", "type", "pep"))
+		for _, f := range append(pepFeatures[:len(pepFeatures):len(pepFeatures)], srv.opts.PEP...) {
+			q.CreateElement("feature").CreateAttr("var", f)
+		}
+	}
 	return q, ""
 }
 

@@ -100,6 +100,8 @@ func (srv *Server) answer(s *Session, own bool, e, payload *etree.Element, to ji
 		return srv.private(s, payload, get, own)
 	case ns == nsBlocking && own:
 		return srv.blocking(s, e, payload, get)
+	case srv.opts.PEP != nil && !server && payload.Tag == "pubsub" && (ns == nsPubSub || ns == nsPubSubOwner):
+		return srv.pep(s, e, payload, get, own, to)
 	}
 	return nil, "service-unavailable"
 }

@@ -25,6 +25,7 @@ type account struct {
 	offline    []*etree.Element
 	vcard      *etree.Element               // nil: none
 	private    map[[2]string]*etree.Element // by namespace and name
+	nodes      map[string]*pepNode
 	blocked    []jid.JID
 	seen       time.Time // when the last resource became unavailable
 	seenStatus string    // what it said
@@ -36,7 +37,7 @@ type account struct {
 func newAccount(bare jid.JID) *account {
 	return &account{
 		bare: bare, keys: map[string]*scramKeys{}, sessions: map[string]*Session{}, contacts: map[jid.JID]*contact{},
-		private: map[[2]string]*etree.Element{},
+		private: map[[2]string]*etree.Element{}, nodes: map[string]*pepNode{},
 	}
 }
 

@@ -68,6 +68,8 @@ type Options struct {
 	// Without are namespaces that the server knows nothing of: it neither announces them, nor answers requests in them.
 	// Roster versioning and pre-approval go by the namespaces of their stream features. For stream management there is NoSM. If nil, it knows all.
 	Without []string
+	// PEP gives accounts nodes (XEP-0163). If nil, they have none; otherwise these are further features that accounts announce.
+	PEP []string
 	// NoSM makes a server without stream management.
 	NoSM bool
 	// SM is how stream management is done; [Server.SetSM] changes it.

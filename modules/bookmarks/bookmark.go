@@ -125,10 +125,10 @@ func ParseStorage(e *etree.Element) (s Storage, ok bool) {
 func (s Storage) Element() *etree.Element {
 	e := stanza.New("storage", NSOld).Element()
 	for _, b := range s.Bookmarks {
-		e.AddChild(writeConference(nil, b))
+		insert(e, -1, writeConference(nil, b))
 	}
 	for _, u := range s.URLs {
-		e.AddChild(writeURL(nil, u))
+		insert(e, -1, writeURL(nil, u))
 	}
 	return e
 }

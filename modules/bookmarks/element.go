@@ -110,8 +110,20 @@ func setText(e *etree.Element, name, text, ns string) {
 	}
 	stanza.RemoveChildren(e, name, ns)
 	if text != "" {
-		e.InsertChildAt(0, stanza.New(name, ns).T(text).Element())
+		insert(e, 0, stanza.New(name, ns).T(text).Element())
 	}
+}
+
+// insert puts c into e, without a declaration that e has made already; at is its place, or -1 for the end.
+func insert(e *etree.Element, at int, c *etree.Element) {
+	if c.Space == "" && stanza.Namespace(c) == stanza.DefaultNamespace(e) {
+		stanza.RemoveAttr(c, "xmlns")
+	}
+	if at < 0 {
+		e.AddChild(c)
+		return
+	}
+	e.InsertChildAt(at, c)
 }
 
 // setExtensions changes extensions (XEP-0402 section 3.4): those of others stay.

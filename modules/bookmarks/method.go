@@ -190,11 +190,3 @@ func writeStorage(ctx context.Context, s *xmpp.Stream, method Method, e *etree.E
 	_, err = p.Publish(ctx, xmpp.JID{}, NSOld, pubsub.Item{ID: currentID, Payload: e}, pubsub.PrivateOptions())
 	return err
 }
-
-// nativeOptions are those of XEP-0402 section 3.3.
-func nativeOptions() *pubsub.PublishOptions {
-	o := pubsub.PrivateOptions()
-	o.Config.Set(pubsub.MaxItems, "max")
-	o.Config.Set(pubsub.SendLastPublishedItem, "never")
-	return o
-}

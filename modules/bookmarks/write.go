@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/beevik/etree"
@@ -46,7 +47,7 @@ func (b *Bookmarks) Replace(ctx context.Context, list []Bookmark) error {
 }
 
 // SetURL adds a bookmark of a web page, or changes the name of the one with the same address. It returns [ErrNoURLs] where the list has the form
-// of XEP-0402 alone, and else the errors of [Bookmarks.Merge].
+// of XEP-0402, also if that is what the server keeps behind an older form; and else the errors of [Bookmarks.Merge].
 func (b *Bookmarks) SetURL(ctx context.Context, u URL) error {
 	return b.edit(ctx, edit{putURL: []URL{u}})
 }
@@ -154,15 +155,32 @@ func (b *Bookmarks) edit(ctx context.Context, e edit) error {
 	switch {
 	case e.touchesURLs() && method == MethodNative:
 		return ErrNoURLs
-	case !method.native():
+	case method == MethodNative:
+		return c.native(ctx)
+	case method != MethodBoth:
 		return c.storage(ctx)
 	}
-	if err := c.native(ctx); err != nil || method == MethodNative {
-		return err
-	}
+	// The form of which the server tells others comes last: those look at both then.
 	if err := c.storage(ctx); err != nil && (e.touchesURLs() || !errors.Is(err, xmpp.ErrUnsupported)) {
 		return err
 	}
+	if err := c.native(ctx); err != nil {
+		return err
+	}
+	return c.look(ctx)
+}
+
+// look reads the list anew after both forms were written. What was written is there, whether or not it can be read.
+func (c *change) look(ctx context.Context) error {
+	c.b.mu.Lock()
+	if c.b.ctx != c.session || c.b.ctx == nil {
+		c.b.mu.Unlock()
+		return nil
+	}
+	c.b.events++ // one that is under way is too old
+	f := c.b.fetchLocked(c.s)
+	c.b.mu.Unlock()
+	_ = wait(ctx, c.s, f)
 	return nil
 }
 
@@ -196,7 +214,7 @@ func (c *change) native(ctx context.Context) error {
 		}
 		el := writeNative(old.el, bookmark)
 		if !had || stanza.Compact(el) != stanza.Compact(old.el) {
-			if _, err := p.Publish(ctx, xmpp.JID{}, NS, pubsub.Item{ID: old.id, Payload: el}, nativeOptions()); err != nil {
+			if err := publish(ctx, p, pubsub.Item{ID: old.id, Payload: el}); err != nil {
 				return err
 			}
 		}
@@ -225,6 +243,21 @@ func (c *change) native(ctx context.Context) error {
 	return nil
 }
 
+// publish publishes an item with the options of XEP-0402 section 3.3.
+func publish(ctx context.Context, p *pubsub.PubSub, i pubsub.Item) error {
+	o := pubsub.PrivateOptions()
+	o.Config.Set(pubsub.SendLastPublishedItem, "never")
+	all := pubsub.PrivateOptions()
+	all.Config = maps.Clone(o.Config)
+	all.Config.Set(pubsub.MaxItems, "max")
+	_, err := p.Publish(ctx, xmpp.JID{}, NS, i, all)
+	if errors.Is(err, stanza.ResourceConstraint) {
+		// ejabberd 23.01 has configured the node with that number of items, which was looked at, and knows no such option for publishing.
+		_, err = p.Publish(ctx, xmpp.JID{}, NS, i, o)
+	}
+	return err
+}
+
 // storedItems are the items that the change is about, as the server has them now.
 func (c *change) storedItems(ctx context.Context) (map[xmpp.JID]item, error) {
 	if c.replace || len(c.put)+len(c.remove) != 1 { // not every server leaves out what is not there
@@ -251,7 +284,7 @@ func (c *change) noteLater(jid xmpp.JID, note func()) {
 	c.b.mu.Lock()
 	defer c.b.mu.Unlock()
 	switch {
-	case c.b.ctx != c.session || c.b.ctx == nil || c.method != MethodNative: // both forms: see storage
+	case c.b.ctx != c.session || c.b.ctx == nil || c.method == MethodBoth: // see look
 	case !c.b.has:
 		c.b.events++ // what is being fetched may be older
 	case !c.w.rooms[jid] && !c.w.all:
@@ -276,6 +309,9 @@ func (c *change) storage(ctx context.Context) error {
 			if err := writeStorage(ctx, c.s, c.method, next); err != nil {
 				return err
 			}
+			if err := c.checkURLs(ctx); err != nil {
+				return err
+			}
 		}
 		was, _ := ParseStorage(base)
 		now, _ := ParseStorage(next)
@@ -291,14 +327,30 @@ func (c *change) storage(ctx context.Context) error {
 		case c.b.ctx != c.session || c.b.ctx == nil:
 		case !c.b.has:
 			c.b.events++
-		case c.method == MethodBoth:
-			c.b.events++
-			c.b.fetchLocked(c.s)
+		case c.method == MethodBoth: // see look
 		case len(c.w.lists) == 0:
 			c.b.applyLocked(c.s, contentOf(now), false)
 		}
 		return nil
 	}
+}
+
+// checkURLs looks whether the server has kept web pages: those that make the list of the form of XEP-0402 drop them without a word.
+func (c *change) checkURLs(ctx context.Context) error {
+	if len(c.putURL) == 0 {
+		return nil
+	}
+	e, err := readStorage(ctx, c.s, c.method)
+	if err != nil {
+		return err
+	}
+	now, _ := ParseStorage(e)
+	for _, u := range c.putURL {
+		if !slices.Contains(now.URLs, u) {
+			return ErrNoURLs
+		}
+	}
+	return nil
 }
 
 // equal compares lists, whatever their order.
@@ -365,11 +417,11 @@ func removeAll(e *etree.Element, list []*etree.Element) {
 func replaceFirst(e *etree.Element, list []*etree.Element, with func(*etree.Element) *etree.Element) []*etree.Element {
 	if len(list) == 0 {
 		c := with(nil)
-		e.AddChild(c)
+		insert(e, -1, c)
 		return []*etree.Element{c}
 	}
 	c, at := with(list[0]), list[0].Index()
 	removeAll(e, list)
-	e.InsertChildAt(at, c)
+	insert(e, at, c)
 	return []*etree.Element{c}
 }
