@@ -18,6 +18,7 @@ var fuzzTargets = map[string][]string{
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/caps":       {"FuzzCaps"},
 	"modules/muc":        {"FuzzMUCPresence"},
+	"modules/muclight":   {"FuzzMUCLight"},
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},

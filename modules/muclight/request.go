@@ -2,9 +2,9 @@ package muclight
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
@@ -201,7 +201,7 @@ func (m *MUCLight) Create(ctx context.Context, service xmpp.JID, n NewRoom) (*Ro
 		return nil, err
 	}
 	if n.ID == "" {
-		n.ID = strings.ToLower(s.GenerateUUID())
+		n.ID = randomUUID()
 	}
 	jid, err := xmpp.NewJID(n.ID, service.Domain(), "")
 	if err != nil {
@@ -241,4 +241,12 @@ func (r *Room) ask(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked += n
+}
+
+// randomUUID is one of version 4 (RFC 9562 section 5.4).
+func randomUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
