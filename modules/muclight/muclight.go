@@ -99,10 +99,8 @@ func New(cfg Config) *MUCLight {
 // Name is "muclight".
 func (m *MUCLight) Name() string { return "muclight" }
 
-// Features are what service discovery announces: [NS].
-func (m *MUCLight) Features() []string { return []string{NS} }
-
 // Activate attaches the module to a stream. The rooms and what is known of them stay over Deactivate: being a member is not a matter of sessions.
+// They are those of one account: another needs another module.
 func (m *MUCLight) Activate(s *xmpp.Stream) error {
 	return m.Attach(s, m, func() error {
 		m.OnDeactivate(m.stop)

@@ -105,7 +105,7 @@ func (r *Room) Configure(ctx context.Context, fields ...Field) error {
 	return r.set(ctx, q, nil)
 }
 
-// SetSubject is Configure for the field subject (section 4.2), which every member may change.
+// SetSubject is Configure for the field subject (section 4.2), which members mostly may change, too.
 func (r *Room) SetSubject(ctx context.Context, subject string) error {
 	return r.Configure(ctx, Field{"subject", subject})
 }

@@ -63,7 +63,7 @@ func (m *MUCLight) know(service xmpp.JID) {
 	m.serviceLocked(service)
 }
 
-// DiscoverRooms asks a service for the rooms that one is in (section 3.3), page by page if there are many. They, and the service, are known from then on;
+// DiscoverRooms asks a service, which must be one of this kind, for the rooms that one is in (section 3.3), page by page if there are many. They, and the service, are known from then on;
 // of a room that was known before and is not among them, one is told to be in it no more.
 // The error is that of [xmpp.Stream.SendIQ], a [*stanza.Error] if the service says no; [disco.ErrMalformed] or [disco.ErrTooBig]; or that of [rsm.Pages].
 func (m *MUCLight) DiscoverRooms(ctx context.Context, service xmpp.JID) ([]Item, error) {
