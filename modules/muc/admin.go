@@ -2,6 +2,7 @@ package muc
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
@@ -39,27 +40,29 @@ func (r *Room) Ban(ctx context.Context, account xmpp.JID, reason string) error {
 	return r.SetAffiliation(ctx, account, Outcast, reason)
 }
 
-// Edit makes several changes at once. The room makes all of them or none. The error is that of [Room.SetRole].
+// Edit makes several changes, one request after the other: of several in one request Prosody makes the first, and says that all is done.
+// It ends with the first change that the room refuses; those before it are made. The error is that of [Room.SetRole].
 func (r *Room) Edit(ctx context.Context, changes ...Item) error {
-	q := stanza.New("query", NSAdmin)
-	for _, c := range changes {
-		q.C("item")
-		if !c.JID.IsZero() {
-			q.A("jid", c.JID.String())
+	for n, c := range changes {
+		if err := r.edit(ctx, c); err != nil {
+			if len(changes) > 1 {
+				err = fmt.Errorf("muc: change %d of %d: %w", n+1, len(changes), err)
+			}
+			return err
 		}
-		if c.Nick != "" {
-			q.A("nick", c.Nick)
+	}
+	return nil
+}
+
+func (r *Room) edit(ctx context.Context, c Item) error {
+	q := stanza.New("query", NSAdmin).C("item")
+	for _, a := range [][2]string{{"jid", c.JID.String()}, {"nick", c.Nick}, {"role", c.Role.String()}, {"affiliation", c.Affiliation.String()}} {
+		if a[1] != "" {
+			q.A(a[0], a[1])
 		}
-		if c.Role != RoleUnknown {
-			q.A("role", c.Role.String())
-		}
-		if c.Affiliation != AffiliationUnknown {
-			q.A("affiliation", c.Affiliation.String())
-		}
-		if c.Reason != "" {
-			q.C("reason").T(c.Reason).Up()
-		}
-		q.Up()
+	}
+	if c.Reason != "" {
+		q.C("reason").T(c.Reason)
 	}
 	_, err := r.query(ctx, stanza.Set, q)
 	return err

@@ -70,6 +70,12 @@ func (m *MUC) receiveInvitation(st *stanza.Message) bool {
 // Invite lets the room invite somebody (section 7.8.2): the room makes a member of him if it takes members only and one may do that. All in whom are told the same.
 // The error is that of [xmpp.Stream.Send], or ErrNotJoined; a refusal comes as a message of type error and is told to no delegate of this package.
 func (r *Room) Invite(ctx context.Context, reason string, whom ...xmpp.JID) error {
+	return r.InviteAs(ctx, Invitation{Reason: reason}, whom...)
+}
+
+// InviteAs is [Room.Invite] with all that an invitation by the room can say: Reason, and Continue with Thread, for a conversation between two that goes on here (section 7.9).
+// The other fields do not count.
+func (r *Room) InviteAs(ctx context.Context, i Invitation, whom ...xmpp.JID) error {
 	s, err := r.m.Active()
 	if err != nil {
 		return err
@@ -81,8 +87,14 @@ func (r *Room) Invite(ctx context.Context, reason string, whom ...xmpp.JID) erro
 		m := stanza.NewMessage(stanza.Normal, r.jid, "")
 		m.Remove("body", stanza.NSClient)
 		b := m.C("x", NSUser).C("invite").A("to", to.String())
-		if reason != "" {
-			b.C("reason").T(reason)
+		if i.Reason != "" {
+			b.C("reason").T(i.Reason).Up()
+		}
+		if i.Continue {
+			b.C("continue")
+			if i.Thread != "" {
+				b.A("thread", i.Thread)
+			}
 		}
 		if err := s.Send(ctx, m); err != nil {
 			return err
