@@ -104,6 +104,17 @@ func (b *Bookmarks) join(ctx context.Context, s *xmpp.Stream, m *muc.MUC, bookma
 
 // attempt is one try to join. A room that is joined already, under whatever nickname, is left alone.
 func (b *Bookmarks) attempt(ctx context.Context, s *xmpp.Stream, m *muc.MUC, bookmark Bookmark) (*muc.Room, error) {
+	// modules/muc goes back into its rooms by itself, with the nicknames that the user has there: it goes first.
+	for range 20 {
+		if room, ok := m.Find(bookmark.JID); !ok || room.State() != muc.StateNone || !m.ClaimsPresence(bookmark.JID) {
+			break
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 	select { // not all rooms at once
 	case b.joins <- struct{}{}:
 		defer func() { <-b.joins }()

@@ -45,6 +45,7 @@ func TestAutoJoin(t *testing.T) {
 			if m == bookmarks.MethodPrivate {
 				must(t, c.Fetch(ctx))
 			}
+			time.Sleep(time.Second)
 			synctest.Wait()
 			if got := c.in(); got != want {
 				t.Errorf("%s: in %q, want %q", what, got, want)
@@ -140,21 +141,21 @@ func TestAutoJoinFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var down bool
 		srv := xmpptest.NewServer(t, xmpptest.WithPEP(bookmarks.FeatureCompat), xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithHandler(func(from xmpp.JID, e *etree.Element, send func(string)) bool {
-			to := stanza.AttrOr(e, "to", "")
-			if e.Tag != "presence" || !strings.HasPrefix(to, "hall@") || !down {
+			to, condition := stanza.AttrOr(e, "to", ""), ""
+			switch x := stanza.Child(e, "x", muc.NS); {
+			case e.Tag != "presence" || x == nil:
+			case strings.HasPrefix(to, "hall@") && down:
+				condition = "<error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+			case strings.HasPrefix(to, "crypt@") && stanza.ChildText(x, "password", muc.NS) != "tomb":
+				condition = "<error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+			}
+			if condition == "" {
 				return false
 			}
-			send("<presence type='error' from='" + to + "' id='" + stanza.AttrOr(e, "id", "") + "'><x xmlns='http://jabber.org/protocol/muc'/><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>")
+			send("<presence type='error' from='" + to + "' id='" + stanza.AttrOr(e, "id", "") + "'><x xmlns='http://jabber.org/protocol/muc'/>" + condition + "</presence>")
 			return true
 		}))
 		ctx := t.Context()
-		romeo := visit(t, srv, "romeo", options{})
-		secret, err := romeo.rooms.Join(ctx, room("crypt"), "romeo", muc.JoinOptions{})
-		must(t, err)
-		f, err := secret.ConfigurationForm(ctx)
-		must(t, err)
-		f, err = f.Submit().Set("muc#roomconfig_passwordprotectedroom", "1").Set("muc#roomconfig_roomsecret", "tomb").Form()
-		must(t, errors.Join(err, secret.Configure(ctx, f)))
 
 		down = true
 		asked := 0
