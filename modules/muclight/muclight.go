@@ -60,7 +60,7 @@ type Config struct {
 	// TrustStanzaIDs takes the stanza-ids of rooms (XEP-0359) for theirs: right only if the services remove those that members forge.
 	// If zero, messages have none.
 	TrustStanzaIDs bool
-	// MaxRooms is how many rooms are known at most without the application having named them; what others say is ignored. If zero, 10,000.
+	// MaxRooms is how many rooms are known at most, but for those that the application names; what others say is ignored. If zero, 10,000.
 	MaxRooms int
 	// MaxMembers is how many members of one room are kept. If zero, 20,000.
 	MaxMembers int
