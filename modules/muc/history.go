@@ -45,6 +45,21 @@ func (r *Room) MostRecentMessageTime(ctx context.Context) (t time.Time, err erro
 	return t, nil
 }
 
+// ReplaceStoredMessage puts x in the place of the message of that number in Config.Storage, or removes that if x is nil, as of one that was taken back.
+// ok is false if it is not there, or there is no storage. The error is as of StoredMessages.
+func (r *Room) ReplaceStoredMessage(ctx context.Context, number int64, x *StoredMessage) (ok bool, err error) {
+	m := r.m
+	s, err := m.Active()
+	if err != nil || m.cfg.Storage == nil || s.MyJID().Local() == "" {
+		return false, err
+	}
+	account := s.MyJID().Bare()
+	if ok, err = m.cfg.Storage.Replace(ctx, account, r.jid, number, x); err != nil {
+		return false, &StorageError{Op: "replace", Account: account, Room: r.jid, Err: err}
+	}
+	return ok, nil
+}
+
 var errStop = errors.New("muc: enough")
 
 // read makes an iterator of what a storage calls functions with.
