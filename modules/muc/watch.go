@@ -29,7 +29,8 @@ func (w *watcher) tell(c MemoryChange) {
 
 // Watch returns the messages of a room by time, those of the same time as they were added, and its occupants by nickname, both as of now;
 // f is called for each change from then on, in order and one at a time, before the call that makes the change returns.
-// It may read from the Memory, but not change it. After stop has returned, f is not called for changes that are made later.
+// It may read from the Memory, but not change it. After stop has returned, f is not called for changes that are made later; it may still be at work.
+// stop may be called from f.
 func (m *Memory) Watch(account, room xmpp.JID, f func(MemoryChange)) (messages []StoredMessage, occupants []Occupant, stop func()) {
 	p, w := place{account, room}, &watcher{f: f}
 	m.changing.Lock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,14 +132,14 @@ func TestWatchConcurrent(t *testing.T) {
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range 100 {
-				var n int
-				messages, _, stop := m.Watch(julietJID, gardenJID, func(muc.MemoryChange) { n++ })
+				var n atomic.Int32 // one that is under way when stop returns may still be told
+				messages, _, stop := m.Watch(julietJID, gardenJID, func(muc.MemoryChange) { n.Add(1) })
 				before := len(messages)
 				if _, err := m.Append(t.Context(), julietJID, gardenJID, []muc.StoredMessage{storedAt(g*1000+i, i)}); err != nil {
 					t.Error(err)
 				}
 				stop()
-				if before+n == 0 {
+				if before+int(n.Load()) == 0 {
 					t.Error("nothing was told")
 				}
 			}

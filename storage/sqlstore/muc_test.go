@@ -139,7 +139,7 @@ func direct(t *testing.T, db *DB, query string, args ...any) (plan string) {
 func TestMUCLarge(t *testing.T) {
 	each(t, func(t *testing.T, open func(Config) *DB) {
 		n := 100_000
-		if testing.Short() {
+		if testing.Short() || raceEnabled {
 			n = 10_000
 		}
 		db := open(Config{})
