@@ -106,8 +106,8 @@ func TestServices(t *testing.T) {
 
 // TestRooms: the set of rooms that are known; a room that was left is still found for a while.
 func TestRooms(t *testing.T) {
+	checkGoroutines(t)
 	synctest.Test(t, func(t *testing.T) {
-		checkGoroutines(t)
 		e, peer := act(t, muclight.Config{Services: []xmpp.JID{service}, NoAutoDiscover: true})
 		pinned := e.m.Room(xmpp.MustParseJID("mine@muclight.test/x"))
 		if pinned != e.m.Room(xmpp.MustParseJID("mine@muclight.test")) || pinned.String() != "mine@muclight.test" {
