@@ -9,13 +9,13 @@ GO         ?= go
 FUZZTIME   ?= 5s
 SOAK       ?= 5m
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
-MODULES     = . bench storage/sqlstore
+MODULES     = . bench storage/sqlstore examples/roombot
 
 XMPPJS      = internal/interop/clients/xmppjs
 
-.PHONY: test tools check servers interop-tools unit store-test fuzz soak examples bench-tools bench-test bench bench-quick
+.PHONY: test tools check servers interop-tools unit store-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
 
-test: tools check servers interop-tools unit store-test examples bench-test fuzz
+test: tools check servers interop-tools unit store-test examples examples-test bench-test fuzz
 
 # need COMMANDS, PACKAGES: installs the packages if a command is missing and root may; what is missing all the same says so itself.
 need = @for c in $(1); do command -v $$c >/dev/null && continue; \
@@ -49,6 +49,11 @@ examples:
 	$(GO) run ./examples/quickstart
 	$(GO) run ./examples/contacts </dev/null
 	$(GO) run ./examples/unbreakable -messages 400 -cuts 8 -rate 400 -restart -svg ""
+	cd examples/roombot && $(GO) run .
+
+# Those of the examples that are modules of their own.
+examples-test:
+	cd examples/roombot && $(GO) test -race -shuffle=on ./...
 
 store-test:
 	cd storage/sqlstore && $(GO) test -race -shuffle=on ./...
