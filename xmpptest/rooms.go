@@ -10,7 +10,7 @@ import (
 // Whoever joins a room that there is not creates it and owns it; it ends with its last occupant, unless it is configured to be persistent.
 // Rooms have occupants with roles and affiliations, nicknames that can be changed and shared by the clients of one account, subjects, history, private messages,
 // invitations by the room, lists, kicks and bans, a small form of configuration, self-ping (XEP-0410), stanza ids and occupant ids.
-// They know no registration, no voice requests, no moderation and no archive.
+// They know no registration, no voice requests, no moderation, and an archive only if one is asked for.
 type Rooms struct {
 	// Domain is the address of the service. If zero, "conference." and the server's domain.
 	Domain string
@@ -20,6 +20,8 @@ type Rooms struct {
 	NoIDs bool
 	// History is how many messages each room keeps. If zero, 20.
 	History int
+	// Archive makes rooms that have an archive (XEP-0313), as long as they last, by time and by id, 50 messages a page; it does nothing with NoIDs. If zero, there is none.
+	Archive bool
 }
 
 // WithRooms adds a service of rooms to the server. Without it there is none.
@@ -36,7 +38,7 @@ func (s *Server) addRooms() {
 	if domain == "" {
 		domain = "conference." + s.srv.Domain().Domain()
 	}
-	rooms, err := s.srv.AddRooms(domain, testserver.RoomsOptions{Locked: r.Locked, NoIDs: r.NoIDs, History: r.History})
+	rooms, err := s.srv.AddRooms(domain, testserver.RoomsOptions{Locked: r.Locked, NoIDs: r.NoIDs, History: r.History, Archive: r.Archive})
 	s.check(err)
 	s.rooms = rooms
 }

@@ -17,7 +17,7 @@ var fuzzTargets = map[string][]string{
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/caps":       {"FuzzCaps"},
-	"modules/muc":        {"FuzzMUCPresence"},
+	"modules/muc":        {"FuzzMAMPage", "FuzzMUCPresence"},
 	"modules/muclight":   {"FuzzMUCLight"},
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},

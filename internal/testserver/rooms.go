@@ -31,6 +31,8 @@ type RoomsOptions struct {
 	NoIDs bool
 	// History is how many messages a room keeps. If zero, 20.
 	History int
+	// Archive makes rooms that have an archive (XEP-0313), which needs ids.
+	Archive bool
 }
 
 // Rooms is a service of rooms (XEP-0045) on a [Server]. It hears of presence, messages and requests as another domain does,
@@ -61,6 +63,7 @@ type room struct {
 	seats   map[string]*seat   // by nickname
 	order   []*seat            // in the order of their coming
 	history []said
+	log     []archived
 	subject *etree.Element
 }
 

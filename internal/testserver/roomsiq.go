@@ -36,6 +36,12 @@ func (r *Rooms) iq(e *etree.Element, from, to jid.JID, rm *room) {
 		result, cond = emptyResult, ""
 	case rm == nil && to.Local() != "":
 		cond = "item-not-found"
+	case is(payload, "query", nsArchive) && !get && r.opts.Archive:
+		if rm.seatOf(from) == nil && rm.affiliation(from.Bare()) == "outcast" {
+			cond = "forbidden"
+		} else {
+			result, cond = rm.archive(payload, from)
+		}
 	case is(payload, "query", nsMUCAdmin):
 		result, cond = rm.admin(payload, from, get)
 	case is(payload, "query", nsMUCOwner):
@@ -92,6 +98,9 @@ func (r *Rooms) discoInfo(payload *etree.Element, to jid.JID, rm *room) (*etree.
 		features = append(features, rm.config.features()...)
 		if !r.opts.NoIDs {
 			features = append(features, nsSID, nsOccupantID)
+			if r.opts.Archive {
+				features = append(features, nsArchive)
+			}
 		}
 		features = append(features, nsMUC+"#stable_id", nsMUC+"#self-ping-optimization")
 	case to.Local() != "":

@@ -63,7 +63,11 @@ func (rm *room) groupchat(e *etree.Element, s *seat) {
 		return
 	}
 	if !rm.service.opts.NoIDs {
-		m.AddChild(elem("stanza-id", nsSID, "by", rm.jid.String(), "id", rm.service.newID()))
+		id := rm.service.newID()
+		m.AddChild(elem("stanza-id", nsSID, "by", rm.jid.String(), "id", id))
+		if rm.service.opts.Archive && (subject || child(m, "body", nsClient) != nil) {
+			rm.log = append(rm.log, archived{id, time.Now(), m.Copy()})
+		}
 	}
 	for _, other := range rm.order {
 		rm.tell(other, func(jid.JID) *etree.Element { return m.Copy() })

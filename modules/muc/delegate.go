@@ -20,6 +20,7 @@ type Delegate struct {
 	Subject        SubjectDelegate        // subjects
 	Status         StatusDelegate         // what a room says of itself
 	Invitation     InvitationDelegate     // invitations; of all rooms, not for Room.AddDelegate
+	Archive        ArchiveDelegate        // what was fetched from archives
 	Storage        StorageDelegate        // a storage that fails; of all rooms, not for Room.AddDelegate
 }
 
@@ -121,6 +122,7 @@ type delegates struct {
 	subject    xmpp.Delegates[SubjectDelegate]
 	status     xmpp.Delegates[StatusDelegate]
 	invitation xmpp.Delegates[InvitationDelegate]
+	archive    xmpp.Delegates[ArchiveDelegate]
 	storage    xmpp.Delegates[StorageDelegate]
 }
 
@@ -157,6 +159,7 @@ func (l *delegates) add(d Delegate, queue *xmpp.Queue) (remove func(context.Cont
 	add(&removes, &l.subject, queue, d.Subject)
 	add(&removes, &l.status, queue, d.Status)
 	add(&removes, &l.invitation, queue, d.Invitation)
+	add(&removes, &l.archive, queue, d.Archive)
 	add(&removes, &l.storage, queue, d.Storage)
 	return func(ctx context.Context) (err error) {
 		for _, remove := range removes {
@@ -202,4 +205,5 @@ func ofMessage(l *delegates) *xmpp.Delegates[MessageDelegate]        { return &l
 func ofPrivate(l *delegates) *xmpp.Delegates[PrivateMessageDelegate] { return &l.private }
 func ofFailure(l *delegates) *xmpp.Delegates[FailureDelegate]        { return &l.failure }
 func ofSubject(l *delegates) *xmpp.Delegates[SubjectDelegate]        { return &l.subject }
+func ofArchive(l *delegates) *xmpp.Delegates[ArchiveDelegate]        { return &l.archive }
 func ofStatus(l *delegates) *xmpp.Delegates[StatusDelegate]          { return &l.status }

@@ -95,7 +95,7 @@ func (e *ear) waitFor(t testing.TB, part string) string {
 
 // delegate is all of an ear.
 func (e *ear) delegate() muc.Delegate {
-	return muc.Delegate{Join: e, Leave: e, Occupant: e, Nick: e, Message: e, PrivateMessage: e, Failure: e, Subject: e, Status: e, Invitation: e}
+	return muc.Delegate{Join: e, Leave: e, Occupant: e, Nick: e, Message: e, PrivateMessage: e, Failure: e, Subject: e, Status: e, Archive: e, Invitation: e}
 }
 
 func show(o muc.Occupant) string {
@@ -186,6 +186,10 @@ func (e *ear) RoomDidChangeSubject(_ context.Context, r *muc.Room, s muc.Subject
 
 func (e *ear) RoomDidReceiveStatus(_ context.Context, r *muc.Room, codes muc.Codes) {
 	e.note("status %v", codes)
+}
+
+func (e *ear) RoomDidCatchUp(_ context.Context, r *muc.Room, c muc.CatchUp) {
+	e.note("caught up with %d: %v", c.Messages, c.Err)
 }
 
 func (e *ear) MUCDidReceiveInvitation(_ context.Context, m *muc.MUC, i muc.Invitation) {

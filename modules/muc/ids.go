@@ -57,6 +57,9 @@ func (s *ids) seen(o *origin) bool {
 	return false
 }
 
+// has reports whether a message with that stanza-id was noted.
+func (s *ids) has(id string) bool { return id != "" && s.by[key{'s', "", id}] != nil }
+
 // note remembers a message, and forgets the oldest. The strings of o are cloned.
 func (s *ids) note(o *origin) {
 	c := origin{strings.Clone(o.nick), strings.Clone(o.occupant), clipID(o.stanza), clipID(o.origin), clipID(o.id)}

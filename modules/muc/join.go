@@ -67,6 +67,7 @@ type attempt struct {
 	err     *JoinError
 	codes   Codes
 	self    *stanza.Presence // the own one, of a room that was created
+	catch   *catchUp         // what the archive is to be asked for once one is in; nil for nothing
 	settled chan struct{}    // closed when it is over for good
 	result  error
 }
@@ -80,7 +81,9 @@ type attempt struct {
 //
 // # History
 //
-// Whenever a room is joined that was joined before, what was said meanwhile is asked for, as far as the room keeps it, and told as delayed messages.
+// Whenever a room is joined that was joined before, in this process or, with a [Config].Storage, in an earlier one, what was said meanwhile is asked for,
+// as far as the room keeps it, and told as delayed messages. A room that has an archive (XEP-0313) and gives stanza-ids is asked for all of it, page by page;
+// meanwhile what is said is held back, so that everything is told in order, and Join waits for 10 s at most. An [ArchiveDelegate] hears when that is over.
 // Messages that are known are left out: those with the same stanza-id of a room that has such ids; otherwise those of the same sender with the same origin-id or id.
 // Only what the room tells as history is looked at in this way: what is said live is always told.
 func (r *Room) Join(ctx context.Context, nick string, opts JoinOptions) error {
@@ -90,6 +93,9 @@ func (r *Room) Join(ctx context.Context, nick string, opts JoinOptions) error {
 	}
 	for n := 1; ; n++ {
 		err := r.enter(ctx, s, nick, opts, false)
+		if err == nil {
+			r.awaitCatchUp(ctx, s)
+		}
 		if opts.NextNick == nil || !errors.Is(err, ErrNickConflict) || n > 100 {
 			return err
 		}
@@ -258,9 +264,11 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza
 	switch {
 	case r.told.IsZero() && !r.stored.IsZero() && h == History{}: // by another process
 		h = History{Since: r.stored.Add(-overlap)}
+		r.planLocked(a, h.Since)
 	case !r.told.IsZero() && (a.rejoin || h == History{}):
 		// By its own clock: two clocks need not agree. The wall and the monotonic clock differ after a suspension.
 		h = History{For: max(time.Since(r.told), time.Now().Round(0).Sub(r.told.Round(0)), 0) + overlap}
+		r.planLocked(a, time.Now().Add(-h.For))
 	}
 	if h != (History{}) {
 		e := x.C("history")
@@ -336,7 +344,10 @@ func (r *Room) failLocked(e *JoinError) {
 // goLiveLocked is the end of the history.
 func (r *Room) goLiveLocked() {
 	if !r.live {
-		r.live, r.told = true, time.Now()
+		r.live = true
+		if r.catch == nil {
+			r.told = time.Now()
+		}
 	}
 	if a := r.attempt; a != nil {
 		r.readyLocked(a)

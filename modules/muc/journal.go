@@ -247,8 +247,12 @@ func (r *Room) load(ctx context.Context) {
 	defer cancel()
 	var list []*origin
 	var last time.Time
+	id := ""
 	err := m.cfg.Storage.Messages(ctx, account, r.jid, Query{Limit: m.cfg.MaxIDs, Newest: true, Private: new(bool)}, func(x StoredMessage) error {
 		list = append(list, &origin{nick: x.Nick, occupant: x.OccupantID, stanza: x.StanzaID, origin: x.OriginID, id: x.ID})
+		if id == "" {
+			id = x.StanzaID
+		}
 		return nil
 	})
 	if err == nil {
@@ -264,6 +268,9 @@ func (r *Room) load(ctx context.Context) {
 		return
 	}
 	r.loaded, r.stored = true, last
+	if r.last == "" {
+		r.last = id
+	}
 	for _, o := range slices.Backward(list) {
 		r.ids.note(o)
 	}

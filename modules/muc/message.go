@@ -74,7 +74,7 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 		r.subject = s
 		r.sent.subjectBack(st.ID(), nick == r.nick)
 		r.goLiveLocked()
-		notify(r, ofSubject, func(ctx context.Context, d SubjectDelegate) { d.RoomDidChangeSubject(ctx, r, s) })
+		r.hearLocked(overheard{subject: &s})
 		return
 	}
 	codes := Codes(nil)
@@ -97,24 +97,12 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 			m.Time = t
 		}
 	}
-	o := &origin{nick: nick, occupant: m.OccupantID, stanza: m.StanzaID, origin: m.OriginID, id: m.ID}
-	if m.Delayed && r.ids.seen(o) {
-		return
-	}
-	r.ids.note(o)
-	if r.live { // of a history that breaks off, the rest is to be asked for
-		r.told = time.Now()
-	}
-	mine := nick == r.nick && (!m.Delayed || m.OccupantID == "")
 	sent := r.sent.reflected(m, nick == r.nick)
-	m.Own = sent != nil || mine || m.OccupantID != "" && m.OccupantID == r.selfLocked().ID
-	if m.Body != "" {
-		r.m.noteMessage(m)
-	}
+	m.Own = sent != nil || nick == r.nick && !m.Delayed || r.ownLocked(m)
 	if sent != nil {
 		r.sent.end(sent, m, nil)
 	}
-	notify(r, ofMessage, func(ctx context.Context, d MessageDelegate) { d.RoomDidReceiveMessage(ctx, r, m) })
+	r.hearLocked(overheard{m: m})
 }
 
 // messageLocked reads a message. It refers to the stanza, so its strings need no copies.

@@ -64,6 +64,11 @@ type Config struct {
 	SelfPing time.Duration
 	// MaxOccupants is how many occupants of one room are kept; those that come when there are so many are unknown. If zero, 20,000.
 	MaxOccupants int
+	// NoArchive leaves the archives of rooms alone when a room is joined again; [Room.Archive] works all the same. If zero, where a room has an archive (XEP-0313),
+	// what was said since the last message known is fetched from there: see [Room.Join].
+	NoArchive bool
+	// MaxArchive is how many messages are fetched in this way each time. If there are more, the archive is given up there: see [CatchUp]. If zero, 10,000.
+	MaxArchive int
 	// MaxIDs is of how many messages of one room the ids are remembered, to recognise those that the history tells again. If zero, 1,000.
 	MaxIDs int
 }
@@ -76,6 +81,9 @@ type MUC struct {
 	journal   journal
 	deletion  deletion
 	joins     chan struct{} // bounds how many rooms are joined again at a time
+	archives  chan struct{} // bounds how many archives are read then at a time
+
+	life sync.Mutex // held while a session begins or ends; taken before the others
 
 	mu      sync.RWMutex
 	rooms   map[xmpp.JID]*Room
@@ -92,10 +100,11 @@ func New(cfg Config) *MUC {
 	orDefault(&cfg.RejoinMax, 5*time.Minute)
 	orDefault(&cfg.MaxOccupants, 20_000)
 	orDefault(&cfg.MaxIDs, 1_000)
+	orDefault(&cfg.MaxArchive, 10_000)
 	if cfg.SelfPing == 0 {
 		cfg.SelfPing = 15 * time.Minute
 	}
-	return &MUC{cfg: cfg, rooms: map[xmpp.JID]*Room{}, joins: make(chan struct{}, 16)}
+	return &MUC{cfg: cfg, rooms: map[xmpp.JID]*Room{}, joins: make(chan struct{}, 16), archives: make(chan struct{}, 8)}
 }
 
 func orDefault[N int | time.Duration](v *N, def N) {
@@ -209,7 +218,7 @@ func (m *MUC) Receive(_ context.Context, st stanza.Stanza) {
 		}
 	case *stanza.Message:
 		r, ok := m.Find(st.From())
-		if m.receiveInvitation(st) || !ok {
+		if m.receiveInvitation(st) || !ok || r.receiveResult(st) {
 			return
 		}
 		r.receiveMessage(s, st)

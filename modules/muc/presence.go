@@ -124,6 +124,7 @@ func (r *Room) enteredLocked(p *stanza.Presence, self Occupant, codes Codes) {
 	}
 	r.state, r.nick = StateJoined, self.Nick
 	a.codes = codes
+	r.beginLocked(a.catch)
 	for nick, o := range r.before {
 		gone := OccupantEvent{Old: *o, Initial: true, Departure: Departure{Reason: ReasonLost}}
 		delete(r.before, nick)
@@ -205,6 +206,7 @@ func (r *Room) leftLocked(d Departure) {
 	}
 	r.failLocked(&JoinError{Reason: ErrRemoved, Text: d.Text})
 	r.state, r.want, d.Rejoins = StateNone, again, again
+	r.dropCatchUpLocked()
 	r.m.noteOccupants(r.jid, nil)
 	r.occupants, r.byID, r.unknown = map[string]*Occupant{}, map[string]string{}, 0
 	if r.ping != nil {

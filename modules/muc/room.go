@@ -36,6 +36,9 @@ type Room struct {
 	sent      pending
 	ids       ids
 	told      time.Time // when the last message came; zero if none has since the room was made
+	last      string    // the stanza-id of the last message told, or stored; empty if none is known
+	queries   map[string]*archiveQuery
+	catch     *catchUp // under way; nil if none
 	ping      *time.Timer
 	asking    bool      // Info is being fetched
 	stale     bool      // and is to be fetched again

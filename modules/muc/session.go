@@ -15,6 +15,8 @@ func (m *MUC) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 		return
 	}
 	m.stopWatch()
+	m.life.Lock()
+	defer m.life.Unlock()
 	if kind == xmpp.SessionResumed {
 		for _, r := range m.all() {
 			r.mu.Lock()
@@ -81,6 +83,8 @@ func (r *Room) lost(cause error) {
 // deactivated leaves all rooms.
 func (m *MUC) deactivated() {
 	m.stopWatch()
+	m.life.Lock()
+	defer m.life.Unlock()
 	s := m.Stream()
 	for _, r := range m.all() {
 		r.mu.Lock()
@@ -123,7 +127,10 @@ func (l listener) DidDisconnect(_ context.Context, s *xmpp.Stream, _ error) {
 	}
 	go func() {
 		defer cancel()
-		if err := s.Await(ctx, nil); ctx.Err() == nil {
+		err := s.Await(ctx, nil)
+		m.life.Lock()
+		defer m.life.Unlock()
+		if ctx.Err() == nil { // else the next session has begun, and must not be taken for this one
 			m.lost(err)
 		}
 	}()
