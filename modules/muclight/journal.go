@@ -106,10 +106,17 @@ func (m *MUCLight) write(s *xmpp.Stream, idle chan struct{}) {
 			continue
 		}
 		se := &muc.StorageError{Op: "append", Account: first.account, Room: first.msg.Room, Err: err}
-		j.failed, j.idle = se, nil
+		had := len(j.list)
+		j.failed = se
 		j.mu.Unlock()
-		m.fail(s, se)
-		return
+		m.fail(s, se) // before Flush returns
+		j.mu.Lock()
+		if len(j.list) == had {
+			j.idle = nil
+			j.mu.Unlock()
+			return
+		}
+		j.mu.Unlock() // something new has come meanwhile
 	}
 }
 
