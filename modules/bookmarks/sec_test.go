@@ -72,7 +72,7 @@ func TestSec_ORG09_Servers(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		c, setup := newClient(t, options{})
-		events, end := make(chan xmpp.JID, 64), make(chan struct{})
+		events, end := make(chan xmpp.JID, 1000), make(chan struct{})
 		srv.Client(t, func(s *xmpp.Stream) {
 			setup(s)
 			s.AddDelegate(xmpp.Delegate{Queue: c.queue, Message: xmpp.MessageFunc(func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/beevik/etree"
@@ -247,13 +246,11 @@ func (c *change) native(ctx context.Context) error {
 func publish(ctx context.Context, p *pubsub.PubSub, i pubsub.Item) error {
 	o := pubsub.PrivateOptions()
 	o.Config.Set(pubsub.SendLastPublishedItem, "never")
-	all := pubsub.PrivateOptions()
-	all.Config = maps.Clone(o.Config)
-	all.Config.Set(pubsub.MaxItems, "max")
-	_, err := p.Publish(ctx, xmpp.JID{}, NS, i, all)
+	o.Config.Set(pubsub.MaxItems, "max")
+	_, err := p.Publish(ctx, xmpp.JID{}, NS, i, o)
 	if errors.Is(err, stanza.ResourceConstraint) {
-		// ejabberd 23.01 has configured the node with that number of items, which was looked at, and knows no such option for publishing.
-		_, err = p.Publish(ctx, xmpp.JID{}, NS, i, o)
+		// ejabberd 23.01 has configured the node like that, which was looked at, and knows few of these options for publishing.
+		_, err = p.Publish(ctx, xmpp.JID{}, NS, i, pubsub.PrivateOptions())
 	}
 	return err
 }
