@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/modules/sm"
+	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
@@ -60,6 +62,51 @@ func Example() {
 	// before the login: 1
 	// after it: 1
 	// <nil>
+}
+
+// What is said in rooms goes to a file; who is there is kept in memory only.
+func ExampleDB_MUC() {
+	srv := xmpptest.StartServer(xmpptest.WithRooms(xmpptest.Rooms{}))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "rooms")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := sqlstore.Open(ctx, filepath.Join(dir, "account.db"), sqlstore.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	m := muc.New(muc.Config{Storage: muc.HybridStorage(db.MUC(), muc.MemoryStorage()), MaxMessages: 10_000})
+	stream, err := xmpp.New(srv.Config("juliet"))
+	if err := errors.Join(err, m.Activate(stream), stream.Login(ctx)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	room, err := m.Join(ctx, srv.Room("garden"), "Juliet", muc.JoinOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = room.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, room.JID(), "Good night!"))
+	fmt.Println(errors.Join(err, m.Flush(ctx), stream.Close(ctx)))
+	for change, err := range db.Changes(ctx, stream.MyJID(), 0) {
+		fmt.Println(change.Kind, change.Key, change.Op, err)
+		break
+	}
+	for x, err := range room.StoredMessages(ctx, muc.Query{}) {
+		fmt.Println(x.Number, x.Nick, x.Body, err)
+	}
+	// Output:
+	// <nil>
+	// roommessage garden@conference.example.test/1 put <nil>
+	// 1 Juliet Good night! <nil>
 }
 
 // A screen that shows what is stored, whoever stores it.
