@@ -55,6 +55,7 @@ const (
 	RoomHats                Feature = "hats (XEP-0317) that owners can give"
 	RoomAvatarHash          Feature = "the hash of a room's picture by service discovery (XEP-0486)"
 	RoomPages               Feature = "the list of rooms page by page (XEP-0059)"
+	RoomItems               Feature = "rooms that list their occupants by service discovery (XEP-0045 section 6.5)"
 	RoomLogging             Feature = "rooms that say whether they are logged (status 170 and 171)"
 	RoomMaxUsers            Feature = "rooms for so many occupants at most"
 	RoomContinue            Feature = "invitations by rooms that say that a conversation goes on"
@@ -80,13 +81,13 @@ var features = map[Kind][]Feature{
 	},
 	Ejabberd: {
 		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, VCardVerbatim, PubSubCreate, MUCSub, Multicast,
-		HostMeta, TURN, AnyComponent, RoomServiceRegistration, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages,
+		HostMeta, TURN, AnyComponent, RoomServiceRegistration, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages, RoomItems,
 	},
 	Ejabberd26: {
 		ChannelBindingExporter, ChannelBindingEndPoint, BindingList, DowngradeProtection, SCRAM512, DigestMD5, LegacyDigest, XOAuth2,
 		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, RetractEvents, VCardVerbatim, PubSubCreate,
 		Moderation, Moderation1, OccupantID, MUCSub, Multicast, HostMeta, TURN, AnyComponent,
-		RoomRegistration, RoomServiceRegistration, RoomHats, RoomAvatarHash, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages,
+		RoomRegistration, RoomServiceRegistration, RoomHats, RoomAvatarHash, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages, RoomItems,
 	},
 }
 

@@ -199,8 +199,10 @@ func (r *Room) archivedLocked(res *etree.Element, info *Info) *Message {
 		return nil
 	}
 	nick := inner.From().Resource()
-	if !inner.HasBody() && (inner.HasSubject() || nick == "") { // what the room said of itself, and subjects, were of their time
-		return nil
+	if !inner.HasBody() { // what the room said of itself, and subjects, were of their time
+		if _, notice := r.noticeOf(inner); inner.HasSubject() || nick == "" && !notice {
+			return nil
+		}
 	}
 	m := r.messageLocked(inner, nick)
 	m.StanzaID, m.Delayed = strings.Clone(id), true

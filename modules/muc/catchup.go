@@ -107,6 +107,10 @@ func (r *Room) tellLocked(o overheard) (told bool) {
 	}
 	m := o.m
 	by := &origin{nick: m.Nick, occupant: m.OccupantID, stanza: m.StanzaID, origin: m.OriginID, id: m.ID}
+	if r.moderatedLocked(m) { // what stands in the place of a message that is known says something new
+		r.ids.note(by)
+		return false
+	}
 	if m.Delayed && r.ids.seen(by) || r.catch != nil && r.ids.has(m.StanzaID) { // the latter: the archive was ahead of the room
 		return false
 	}

@@ -19,6 +19,10 @@ type Delegate struct {
 	Failure        FailureDelegate        // messages that did not get through
 	Subject        SubjectDelegate        // subjects
 	Status         StatusDelegate         // what a room says of itself
+	Hats           HatsDelegate           // what else occupants are
+	Moderation     ModerationDelegate     // messages that moderators take back
+	Request        RequestDelegate        // requests that moderators and admins decide
+	Avatar         AvatarDelegate         // pictures of rooms
 	Invitation     InvitationDelegate     // invitations; of all rooms, not for Room.AddDelegate
 	Archive        ArchiveDelegate        // what was fetched from archives
 	Storage        StorageDelegate        // a storage that fails; of all rooms, not for Room.AddDelegate
@@ -121,6 +125,10 @@ type delegates struct {
 	failure    xmpp.Delegates[FailureDelegate]
 	subject    xmpp.Delegates[SubjectDelegate]
 	status     xmpp.Delegates[StatusDelegate]
+	hats       xmpp.Delegates[HatsDelegate]
+	moderation xmpp.Delegates[ModerationDelegate]
+	request    xmpp.Delegates[RequestDelegate]
+	avatar     xmpp.Delegates[AvatarDelegate]
 	invitation xmpp.Delegates[InvitationDelegate]
 	archive    xmpp.Delegates[ArchiveDelegate]
 	storage    xmpp.Delegates[StorageDelegate]
@@ -158,6 +166,10 @@ func (l *delegates) add(d Delegate, queue *xmpp.Queue) (remove func(context.Cont
 	add(&removes, &l.failure, queue, d.Failure)
 	add(&removes, &l.subject, queue, d.Subject)
 	add(&removes, &l.status, queue, d.Status)
+	add(&removes, &l.hats, queue, d.Hats)
+	add(&removes, &l.moderation, queue, d.Moderation)
+	add(&removes, &l.request, queue, d.Request)
+	add(&removes, &l.avatar, queue, d.Avatar)
 	add(&removes, &l.invitation, queue, d.Invitation)
 	add(&removes, &l.archive, queue, d.Archive)
 	add(&removes, &l.storage, queue, d.Storage)
@@ -207,3 +219,7 @@ func ofFailure(l *delegates) *xmpp.Delegates[FailureDelegate]        { return &l
 func ofSubject(l *delegates) *xmpp.Delegates[SubjectDelegate]        { return &l.subject }
 func ofArchive(l *delegates) *xmpp.Delegates[ArchiveDelegate]        { return &l.archive }
 func ofStatus(l *delegates) *xmpp.Delegates[StatusDelegate]          { return &l.status }
+func ofHats(l *delegates) *xmpp.Delegates[HatsDelegate]              { return &l.hats }
+func ofModeration(l *delegates) *xmpp.Delegates[ModerationDelegate]  { return &l.moderation }
+func ofRequest(l *delegates) *xmpp.Delegates[RequestDelegate]        { return &l.request }
+func ofAvatar(l *delegates) *xmpp.Delegates[AvatarDelegate]          { return &l.avatar }

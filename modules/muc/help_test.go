@@ -44,9 +44,12 @@ func must(t testing.TB, err error) {
 
 // ear writes down what delegates hear.
 type ear struct {
-	mu    sync.Mutex
-	list  []string
-	queue *xmpp.Queue
+	mu           sync.Mutex
+	list         []string
+	voice        muc.VoiceRequest // the last one
+	registration muc.RegistrationRequest
+	invitation   muc.Invitation
+	queue        *xmpp.Queue
 }
 
 func newEar() *ear { return &ear{queue: xmpp.NewQueue()} }
@@ -95,7 +98,7 @@ func (e *ear) waitFor(t testing.TB, part string) string {
 
 // delegate is all of an ear.
 func (e *ear) delegate() muc.Delegate {
-	return muc.Delegate{Join: e, Leave: e, Occupant: e, Nick: e, Message: e, PrivateMessage: e, Failure: e, Subject: e, Status: e, Archive: e, Invitation: e}
+	return muc.Delegate{Join: e, Leave: e, Occupant: e, Nick: e, Message: e, PrivateMessage: e, Failure: e, Subject: e, Status: e, Archive: e, Invitation: e, Hats: e, Moderation: e, Request: e, Avatar: e}
 }
 
 func show(o muc.Occupant) string {
@@ -193,6 +196,9 @@ func (e *ear) RoomDidCatchUp(_ context.Context, r *muc.Room, c muc.CatchUp) {
 }
 
 func (e *ear) MUCDidReceiveInvitation(_ context.Context, m *muc.MUC, i muc.Invitation) {
+	e.mu.Lock()
+	e.invitation = i
+	e.mu.Unlock()
 	e.note("invited to %v by %v direct=%v password=%q reason=%q", i.Room, i.From, i.Direct, i.Password, i.Reason)
 }
 

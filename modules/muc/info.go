@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,13 @@ type Info struct {
 	StanzaIDs   bool // it gives messages ids of its own (XEP-0359)
 	OccupantIDs bool // it gives occupants ids (XEP-0421)
 	Archive     bool // it has an archive (XEP-0313)
+	Moderation  bool // moderators can take messages back (XEP-0425)
+	Hats        bool // it gives occupants hats (XEP-0317)
+	Register    bool // it says that one can register with it (section 7.10); some can and do not say so
+	VoiceForm   bool // it says that one can ask for a voice (section 7.13)
+	VCard       bool // it has a vCard, and so perhaps a picture (XEP-0486)
+	// AvatarHashes are those of its pictures, the first is the usual one; nil if it does not say, or there is none.
+	AvatarHashes []string
 }
 
 // RoomInfo asks a room what it is, which need not be one that is joined. The error is that of [xmpp.Stream.SendIQ], a [*stanza.Error] matching
@@ -64,7 +72,16 @@ func infoOf(i *disco.Info) *Info {
 	out.MembersOnly, out.Moderated, out.Anonymous = i.Has("muc_membersonly"), i.Has("muc_moderated"), !i.Has("muc_nonanonymous")
 	out.StableIDs, out.StanzaIDs, out.OccupantIDs = i.Has(NS+"#stable_id"), i.Has(sid.NS), i.Has(NSOccupantID)
 	out.Archive = i.Has("urn:xmpp:mam:2")
+	out.Moderation, out.Hats = i.Has(NSModerate) || i.Has(NSModerateOld), i.Has(NSHats)
+	out.Register, out.VoiceForm, out.VCard = i.Has(nsRegister), i.Has(formRequest), i.Has(nsVCard)
 	if f := i.Form(formRoomInfo); f != nil {
+		for _, name := range []string{"muc#roominfo_avatarhash", "{http://modules.prosody.im/mod_vcard_muc}avatar#sha1"} { // XEP-0486; Prosody before 13
+			for _, v := range f.Values(name) {
+				if hash := parseHash(v); hash != "" && len(out.AvatarHashes) < 16 && !slices.Contains(out.AvatarHashes, hash) {
+					out.AvatarHashes = append(out.AvatarHashes, hash)
+				}
+			}
+		}
 		out.Description, out.Subject, out.Lang = f.Value("muc#roominfo_description"), f.Value("muc#roominfo_subject"), f.Value("muc#roominfo_lang")
 		number := func(name string, into *int) {
 			if n, err := strconv.ParseUint(strings.TrimSpace(f.Value(name)), 10, 31); err == nil {

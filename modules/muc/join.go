@@ -33,7 +33,7 @@ type JoinOptions struct {
 	Presence *stanza.Presence
 }
 
-// History limits what a room tells of what was said before, section 7.1.15. All that are set count.
+// History limits what a room tells of what was said before, section 7.2.14. All that are set count.
 type History struct {
 	// None asks for nothing at all. If zero, the others count.
 	None bool

@@ -51,7 +51,7 @@ func (r *Room) receiveMessage(_ *xmpp.Stream, st *stanza.Message) {
 				r.m.noteMessage(m)
 			}
 			notify(r, ofPrivate, func(ctx context.Context, d PrivateMessageDelegate) { d.RoomDidReceivePrivateMessage(ctx, r, m) })
-		} else {
+		} else if !r.requestLocked(st) {
 			codes := codesOf(userOf(st))
 			r.statusLocked(codes)
 			if !st.HasBody() {
@@ -194,7 +194,7 @@ func (r *Room) refreshLocked() {
 			cancel()
 			r.mu.Lock()
 			if err == nil && r.state != StateNone {
-				r.info = info
+				r.infoLocked(info, r.info)
 			}
 			r.mu.Unlock()
 		}

@@ -23,6 +23,7 @@ type Occupant struct {
 	Role        Role
 	Affiliation Affiliation
 	RealJID     xmpp.JID // zero where the room does not show it; as the room says, which may be a bare one
+	Hats        Hats     // XEP-0317, of a room that has them; they are not stored
 	ID          string   // that of XEP-0421, the same for the same account, whatever its nickname; empty if the room has none
 	Show        stanza.ShowType
 	Status      string    // what he says he is doing, cut at 1,024 bytes
@@ -78,8 +79,8 @@ func userOf(st stanza.Stanza) *etree.Element {
 	return x
 }
 
-// occupantOf reads available presence. What is kept is cloned. withID says that the room is known to give occupant ids.
-func occupantOf(p *stanza.Presence, x *etree.Element, withID bool) Occupant {
+// occupantOf reads available presence. What is kept is cloned. info is what the room is known to give: ids, hats.
+func occupantOf(p *stanza.Presence, x *etree.Element, info *Info) Occupant {
 	jid := p.From().Clone()
 	o := Occupant{JID: jid, Nick: jid.Resource(), Show: p.Show(), Status: clip(p.Status(), maxStatusText)}
 	if item := stanza.Child(x, "item", NSUser); item != nil {
@@ -88,8 +89,11 @@ func occupantOf(p *stanza.Presence, x *etree.Element, withID bool) Occupant {
 			o.RealJID = j.Clone()
 		}
 	}
-	if withID {
+	if info != nil && info.OccupantIDs {
 		o.ID = occupantID(p)
+	}
+	if info != nil && info.Hats {
+		o.Hats = hatsOf(p)
 	}
 	return o
 }

@@ -23,7 +23,9 @@ func (r *Room) receivePresence(_ *xmpp.Stream, p *stanza.Presence) {
 	case stanza.ErrorPresence:
 		r.refusedLocked(p)
 	case stanza.Available:
-		if nick != "" {
+		if nick == "" {
+			r.updateLocked(p)
+		} else {
 			r.availableLocked(p, nick)
 		}
 	case stanza.Unavailable:
@@ -68,7 +70,7 @@ func (r *Room) availableLocked(p *stanza.Presence, nick string) {
 		r.unknown++
 		return
 	}
-	o := occupantOf(p, x, r.info != nil && r.info.OccupantIDs)
+	o := occupantOf(p, x, r.info)
 	o.Self, o.Joined = self, time.Now()
 	e := OccupantEvent{Codes: codes, Initial: r.state == StateJoining, Presence: p}
 	e.Actor, e.Text = actorOf(x)
@@ -96,6 +98,7 @@ func (r *Room) availableLocked(p *stanza.Presence, nick string) {
 	default:
 		notify(r, ofOccupant, func(ctx context.Context, d OccupantDelegate) { d.RoomOccupantDidUpdate(ctx, r, e) })
 	}
+	r.hatsLocked(e)
 	if self && r.state == StateJoining {
 		r.enteredLocked(p, o, codes)
 	}
@@ -134,6 +137,7 @@ func (r *Room) enteredLocked(p *stanza.Presence, self Occupant, codes Codes) {
 	}
 	e := JoinEvent{Self: self, Codes: codes, Rejoin: a.rejoin}
 	notify(r, ofJoin, func(ctx context.Context, d JoinDelegate) { d.RoomDidJoin(ctx, r, e) })
+	r.infoLocked(r.info, nil)
 	r.m.noteOccupants(r.jid, r.occupants)
 	r.watchLocked()
 	if !a.ended {

@@ -26,6 +26,7 @@ type Room struct {
 	unknown   int               // occupants beyond Config.MaxOccupants
 	subject   Subject
 	info      *Info
+	avatar    string    // its hash; empty if there is none
 	heard     time.Time // the last stanza of the room
 	attempt   *attempt  // under way; nil if none
 	live      bool      // the history is over
@@ -35,6 +36,7 @@ type Room struct {
 	presence  *stanza.Presence
 	sent      pending
 	ids       ids
+	moderated ids       // the messages of which it was told that they were taken back
 	told      time.Time // when the last message came; zero if none has since the room was made
 	last      string    // the stanza-id of the last message told, or stored; empty if none is known
 	queries   map[string]*archiveQuery
@@ -71,7 +73,7 @@ type Snapshot struct {
 }
 
 func newRoom(m *MUC, jid xmpp.JID) *Room {
-	return &Room{m: m, jid: jid, occupants: map[string]*Occupant{}, byID: map[string]string{}, ids: ids{max: m.cfg.MaxIDs}}
+	return &Room{m: m, jid: jid, occupants: map[string]*Occupant{}, byID: map[string]string{}, ids: ids{max: m.cfg.MaxIDs}, moderated: ids{max: m.cfg.MaxIDs}}
 }
 
 // JID is the address of the room.
