@@ -87,14 +87,18 @@ func (b *bot) RoomDidJoin(_ context.Context, r *muc.Room, e muc.JoinEvent) {
 }
 
 func (b *bot) RoomDidNotJoin(_ context.Context, r *muc.Room, err *muc.JoinError, _ bool) {
-	if b.ctx.Err() == nil {
-		b.tell.Printf("%s: not joined: %v", r.JID().Local(), err)
+	if b.ctx.Err() != nil { // close was called
+		return
+	}
+	b.tell.Printf("%s: not joined: %v", r.JID().Local(), err)
+	if errors.Is(err, muc.ErrBanned) {
+		b.tasks.Go(func() { b.stayOut(r) })
 	}
 }
 
 // RoomDidLeave comes back after a kick, though not for ever, and never after a ban. After whatever else has a remedy the module goes back by itself.
 func (b *bot) RoomDidLeave(_ context.Context, r *muc.Room, d muc.Departure) {
-	if b.ctx.Err() != nil { // close was called
+	if b.ctx.Err() != nil {
 		return
 	}
 	room, m := r.JID().Local(), b.rooms[r.JID()]
@@ -114,7 +118,6 @@ func (b *bot) RoomDidLeave(_ context.Context, r *muc.Room, d muc.Departure) {
 		b.tasks.Go(func() { b.comeBack(r, pause) })
 	case d.Reason == muc.ReasonKicked, d.Reason == muc.ReasonBanned:
 		b.tasks.Go(func() { b.stayOut(r) })
-		b.tell.Printf("%s: staying out, until the bookmark says autojoin again", room)
 	}
 	b.rooms[r.JID()] = m
 }
@@ -139,6 +142,7 @@ func (b *bot) stayOut(r *muc.Room) {
 	if !ok {
 		return
 	}
+	b.tell.Printf("%s: staying out, until the bookmark says autojoin again", r.JID().Local())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), 10*time.Second)
 	defer cancel()
 	m.AutoJoin = false
@@ -167,5 +171,7 @@ func (b *bot) lost(_ context.Context, _ *reconnect.Reconnect, err error) {
 func (b *bot) back(_ context.Context, _ *reconnect.Reconnect, kind xmpp.SessionKind) {
 	if kind == xmpp.SessionResumed {
 		b.tell.Print("the connection is back, and nothing was missed")
+		return
 	}
+	b.tell.Print("the connection is back, with a new session")
 }

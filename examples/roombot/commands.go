@@ -30,28 +30,26 @@ func (b *bot) RoomDidReceiveMessage(ctx context.Context, r *muc.Room, m *muc.Mes
 	if m.Own || m.Delayed || !strings.HasPrefix(text, "!") {
 		return
 	}
-	switch answer := b.answer(ctx, r, m, text[1:], 5); {
-	case answer == "":
-	case b.rooms[r.JID()].quiet:
-		b.whisper(ctx, r, m.Nick, answer)
-	case b.mayTalk():
-		if _, err := r.Send(ctx, m.Nick+": "+answer); err != nil {
-			b.tell.Printf("%s: %v", r.JID().Local(), err)
-		}
-	}
+	answer := b.answer(ctx, r, m, text[1:], 5)
+	b.reply(ctx, r, m.Nick, answer, b.rooms[r.JID()].quiet)
 }
 
 func (b *bot) RoomDidReceivePrivateMessage(ctx context.Context, r *muc.Room, m *muc.Message) {
 	if m.Body != "" && m.Nick != "" && !m.Delayed {
-		b.whisper(ctx, r, m.Nick, cmp.Or(b.answer(ctx, r, m, strings.TrimPrefix(m.Body, "!"), 50), "I know !help"))
+		b.reply(ctx, r, m.Nick, cmp.Or(b.answer(ctx, r, m, strings.TrimPrefix(m.Body, "!"), 50), "I know !help"), true)
 	}
 }
 
-func (b *bot) whisper(ctx context.Context, r *muc.Room, nick, text string) {
-	if !b.mayTalk() {
-		return
+func (b *bot) reply(ctx context.Context, r *muc.Room, nick, text string, private bool) {
+	var err error
+	switch {
+	case text == "" || !b.mayTalk():
+	case private:
+		_, err = r.SendPrivate(ctx, nick, stanza.NewMessage(stanza.Chat, r.JID(), text))
+	default:
+		_, err = r.Send(ctx, nick+": "+text)
 	}
-	if _, err := r.SendPrivate(ctx, nick, stanza.NewMessage(stanza.Chat, r.JID(), text)); err != nil {
+	if err != nil {
 		b.tell.Printf("%s: %v", r.JID().Local(), err)
 	}
 }
@@ -136,14 +134,9 @@ func (b *bot) last(ctx context.Context, r *muc.Room, asks *muc.Message, n int) s
 
 // line makes one of a text, and not a long one, without what terminals would obey.
 func line(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }), " ")
 	if r := []rune(s); len(r) > 200 {
-		s = string(r[:200]) + "…"
+		return string(r[:200]) + "…"
 	}
-	return strings.TrimSpace(s)
+	return s
 }

@@ -204,18 +204,11 @@ func live(t *testing.T, w place) {
 	p.wait(joined)
 	talk("when it is there")
 	ask("!who", "2 here: Juliet, roombot")
-	private := make(chan string, 10)
-	juliet.room.AddDelegate(muc.Delegate{PrivateMessage: whispers(private)}, nil)
+	private := make(whispers, 10)
+	juliet.room.AddDelegate(muc.Delegate{PrivateMessage: private}, nil)
 	_, err = juliet.room.SendPrivate(ctx, "roombot", stanza.NewMessage(stanza.Chat, garden, "!help"))
 	must(t, err)
-	select {
-	case got := <-private:
-		if got != "roombot> "+help {
-			t.Errorf("in private: %q", got)
-		}
-	case <-ctx.Done():
-		t.Error("no answer in private")
-	}
+	private.hears(t, "roombot> "+help)
 
 	must(t, juliet.room.Kick(ctx, "roombot", "Too talkative"))
 	p.wait(": left: kicked (Too talkative)")
@@ -264,6 +257,18 @@ type whispers chan string
 
 func (w whispers) RoomDidReceivePrivateMessage(_ context.Context, _ *muc.Room, m *muc.Message) {
 	w <- m.Nick + "> " + m.Body
+}
+
+func (w whispers) hears(t *testing.T, beginning string) {
+	t.Helper()
+	select {
+	case got := <-w:
+		if !strings.HasPrefix(got, beginning) {
+			t.Errorf("in private: %q, want %q", got, beginning)
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("no %q in private", beginning)
+	}
 }
 
 func TestLife(t *testing.T) {
