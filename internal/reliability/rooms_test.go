@@ -2,6 +2,7 @@ package reliability
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -79,133 +80,191 @@ func inOrder(lines []string) (wrong string, next map[string]int) {
 	return wrong, next
 }
 
+// phone is somebody in a room whose connections are cut.
+type phone struct {
+	*client
+	dialer  *xmpptest.FaultDialer
+	other   xmpp.Config // takes the session over
+	rooms   *muc.MUC
+	room    *muc.Room
+	storage muc.Storage
+	log     roomLog
+	news    int
+}
+
+func newPhone(t *testing.T, srv *integration.Server) *phone {
+	t.Helper()
+	p := &phone{dialer: new(xmpptest.FaultDialer), storage: muc.MemoryStorage()}
+	jid, password := srv.NewAccount(t)
+	cfg := configOf(t, srv, jid+"/phone", password)
+	p.other = cfg
+	cfg.Dial = p.dialer.DialContext
+	p.client = newClient(t, cfg, sm.Config{})
+	p.rooms = muc.New(muc.Config{Storage: p.storage, RejoinMin: 10 * time.Millisecond})
+	p.rooms.AddDelegate(muc.Delegate{Message: &p.log, Archive: &p.log, Join: &p.log, Leave: &p.log}, nil)
+	if err := p.rooms.Activate(p.Stream); err != nil {
+		t.Fatal(err)
+	}
+	p.login(t)
+	<-p.kinds
+	return p
+}
+
+// cut breaks the connection, and waits for the next session. If that is to be a new one, the server forgets this one meanwhile.
+func (p *phone) cut(ctx context.Context, anew bool, away time.Duration) error {
+	if anew {
+		p.dialer.Refuse(true)
+	}
+	p.dialer.Reset()
+	if anew {
+		s, err := xmpp.New(p.other)
+		if err != nil {
+			return err
+		}
+		if err := s.Login(ctx); err != nil {
+			return err
+		}
+		time.Sleep(away)
+		_ = s.Close(ctx)
+		p.dialer.Refuse(false)
+	}
+	select {
+	case kind := <-p.kinds:
+		if kind == xmpp.SessionNew {
+			p.news++
+		}
+		return nil
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("no session")
+	}
+}
+
+// shake cuts the connection again and again while others talk; so many of the sessions cannot be resumed.
+func (p *phone) shake(ctx context.Context, times, anew int) error {
+	for i := range times {
+		had := p.log.len()
+		for end := time.Now().Add(15 * time.Second); p.log.len() < had+5; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				return fmt.Errorf("after %d disconnects nothing is told: %v, left %+v", i, p.room.State(), p.log.left)
+			}
+		}
+		away := time.Duration(i%2) * 150 * time.Millisecond // every other time for more than the history holds
+		if err := p.cut(ctx, (i+1)*anew/times > i*anew/times, away); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check holds what was told and stored against how many were sent.
+func (p *phone) check(ctx context.Context, t *testing.T, want, anew int) {
+	t.Helper()
+	until(t, 20*time.Second, "the last message", func() bool { return p.log.len() >= want })
+	time.Sleep(100 * time.Millisecond) // for what may come twice
+	if err := p.rooms.Flush(ctx); err != nil {
+		t.Error(err)
+	}
+	var stored []string
+	if err := p.storage.Messages(ctx, p.MyJID().Bare(), p.room.JID(), muc.Query{}, func(m muc.StoredMessage) error {
+		stored = append(stored, m.Nick+" "+m.Body)
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	p.log.mu.Lock()
+	defer p.log.mu.Unlock()
+	for name, lines := range map[string][]string{"the delegate": p.log.lines, "the storage": stored} {
+		if wrong, next := inOrder(lines); wrong != "" || len(lines) != want {
+			t.Errorf("%s has %d messages of %d, %v: %s", name, len(lines), want, next, wrong)
+		}
+	}
+	if p.news < anew || len(p.log.failed) > 0 || p.log.rejoins < anew || !p.room.Joined() {
+		t.Errorf("%d new sessions, %d times joined again, archives: %v, %v", p.news, p.log.rejoins, p.log.failed, p.room.State())
+	}
+}
+
 // TestRel_RoomLog: 50 forced disconnects of somebody in a room in which three others talk. After most of them the session is resumed; after the others
 // the server has forgotten it, so that the room is joined again, and what was said meanwhile comes from its archive.
 // No message is missing or doubled in the stored log, nor for the delegate, and those of each sender are in order.
 func TestRel_RoomLog(t *testing.T) {
 	const senders = 3
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		resumed, anew := 35, 15
-		if srv.Kind == integration.Ejabberd26 { // a second for each resumption (TestResumeTime)
-			resumed, anew = 10, 40
+		phones, times, anew := 1, 50, 15
+		if srv.Kind == integration.Ejabberd26 { // each takes a second (TestResumeTime), so three share the disconnects
+			phones, times, anew = 3, 17, 5
 		}
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		dialer := new(xmpptest.FaultDialer)
-		jid, password := srv.NewAccount(t)
-		cfg := configOf(t, srv, jid+"/phone", password)
-		other := cfg
-		cfg.Dial = dialer.DialContext
-		storage, log := muc.MemoryStorage(), new(roomLog)
-		c := newClient(t, cfg, sm.Config{})
-		rooms := muc.New(muc.Config{Storage: storage, RejoinMin: 10 * time.Millisecond})
-		rooms.AddDelegate(muc.Delegate{Message: log, Archive: log, Join: log, Leave: log}, nil)
-		if err := rooms.Activate(c.Stream); err != nil {
-			t.Fatal(err)
-		}
-		c.login(t)
-		garden := xmpp.MustParseJID(strings.ToLower(c.GenerateUUID()) + "@conference." + integration.Full)
-		r, err := rooms.Join(ctx, garden, "Phone", muc.JoinOptions{})
-		if err != nil {
-			t.Fatal(err)
+		var list []*phone
+		garden := xmpp.JID{}
+		for i := range phones {
+			p := newPhone(t, srv)
+			if i == 0 {
+				garden = xmpp.MustParseJID(strings.ToLower(p.GenerateUUID()) + "@conference." + integration.Full)
+			}
+			var err error
+			if p.room, err = p.rooms.Join(ctx, garden, fmt.Sprint("phone", i), muc.JoinOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, p)
 		}
 		stop, done := make(chan struct{}), make(chan int, senders)
 		for i := range senders {
-			m := muc.New(muc.Config{})
-			srv.Client(t, func(s *xmpp.Stream) {
-				if err := m.Activate(s); err != nil {
-					t.Fatal(err)
-				}
-			})
-			talk, err := m.Join(ctx, garden, fmt.Sprint("s", i), muc.JoinOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
-				n := 0
-				defer func() { done <- n }()
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(10 * time.Millisecond):
-					}
-					if _, err := talk.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, fmt.Sprint(n, " ", filler))); err != nil {
-						t.Errorf("s%d, message %d: %v", i, n, err)
-						return
-					}
-					n++
-				}
-			}()
+			jid, password := srv.NewAccount(t)
+			go func() { done <- talk(ctx, t, configOf(t, srv, jid, password), garden, fmt.Sprint("s", i), stop) }()
 		}
-		news := 0
-		<-c.kinds
-		session := func() {
-			select {
-			case kind := <-c.kinds:
-				if kind == xmpp.SessionNew {
-					news++
-				}
-			case <-time.After(20 * time.Second):
-				t.Fatal("no session")
-			}
+		shaken := make(chan error, phones)
+		for _, p := range list {
+			go func() { shaken <- p.shake(ctx, times, anew) }()
 		}
-		for i := range resumed + anew {
-			had := log.len()
-			until(t, 10*time.Second, "messages", func() bool { return log.len() >= had+5 })
-			if t.Failed() {
-				t.Fatalf("after %d disconnects, %d of them beyond resumption: %v, %v; left: %v, archives %v, joined again %d times", i, news, r.State(), r.Len(), log.left, log.failed, log.rejoins)
+		for range list {
+			if err := <-shaken; err != nil {
+				t.Error(err)
 			}
-			if (i+1)*anew/(resumed+anew) == i*anew/(resumed+anew) {
-				dialer.Reset()
-				session()
-				continue
-			}
-			dialer.Refuse(true)
-			dialer.Reset()
-			s, err := xmpp.New(other) // takes the session over
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Login(ctx); err != nil {
-				t.Fatal(err)
-			}
-			if i%2 == 0 { // long enough for more than the history holds
-				time.Sleep(150 * time.Millisecond)
-			}
-			_ = s.Close(ctx)
-			dialer.Refuse(false)
-			session()
 		}
 		close(stop)
-		want := 0
+		want, late, caught, news := 0, 0, 0, 0
 		for range senders {
 			want += <-done
 		}
-		until(t, 20*time.Second, "the last message", func() bool { return log.len() >= want })
-		time.Sleep(100 * time.Millisecond) // for what may come twice
-		if err := rooms.Flush(ctx); err != nil {
-			t.Error(err)
+		for _, p := range list {
+			p.check(ctx, t, want, anew)
+			late, caught, news = late+p.log.late, caught+p.log.caught, news+p.news
 		}
-		var stored []string
-		if err := storage.Messages(ctx, c.MyJID().Bare(), garden, muc.Query{}, func(m muc.StoredMessage) error {
-			stored = append(stored, m.Nick+" "+m.Body)
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		log.mu.Lock()
-		defer log.mu.Unlock()
-		for name, lines := range map[string][]string{"the delegate": log.lines, "the storage": stored} {
-			if wrong, next := inOrder(lines); wrong != "" || len(lines) != want {
-				t.Errorf("%s has %d messages of %d, %v: %s", name, len(lines), want, next, wrong)
-			}
-		}
-		if news < anew || len(log.failed) > 0 || log.rejoins < anew || !r.Joined() {
-			t.Errorf("%d new sessions, %d joined again, archives %v, %v", news, log.rejoins, log.failed, r.State())
-		}
-		t.Logf("%d messages, %d disconnects, %d of them beyond resumption, %d times joined again, %d catch-ups, %d messages told late: %v",
-			want, resumed+anew, news, log.rejoins, log.caught, log.late, time.Since(begin).Round(time.Millisecond))
+		t.Logf("%d messages, %d disconnects, %d of them beyond resumption, %d catch-ups, %d messages told late: %v",
+			want, phones*times, news, caught, late, time.Since(begin).Round(time.Millisecond))
 	})
+}
+
+// talk says 0, 1, 2 and so on in a room until it is told to stop, and returns how many that were.
+func talk(ctx context.Context, t *testing.T, cfg xmpp.Config, room xmpp.JID, nick string, stop chan struct{}) (n int) {
+	m := muc.New(muc.Config{})
+	s, err := xmpp.New(cfg)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer s.Close(context.Background())
+	if err := errors.Join(m.Activate(s), s.Login(ctx)); err != nil {
+		t.Error(err)
+		return 0
+	}
+	r, err := m.Join(ctx, room, nick, muc.JoinOptions{})
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	for {
+		select {
+		case <-stop:
+			return n
+		case <-time.After(10 * time.Millisecond):
+		}
+		if _, err := r.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, room, fmt.Sprint(n, " ", filler))); err != nil {
+			t.Errorf("%s, message %d: %v", nick, n, err)
+			return n
+		}
+		n++
+	}
 }

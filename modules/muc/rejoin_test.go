@@ -186,11 +186,13 @@ func TestNoRejoin(t *testing.T) {
 
 // TestRel_RoomDisconnects: a client that loses its connection again and again while others talk hears every message once, and of each sender in order.
 func TestRel_RoomDisconnects(t *testing.T) {
-	for _, noIDs := range []bool{false, true} {
-		t.Run(fmt.Sprintf("noIDs=%v", noIDs), func(t *testing.T) {
+	for name, rooms := range map[string]xmpptest.Rooms{
+		"history": {History: 1000}, "history without ids": {NoIDs: true, History: 1000}, "archive": {Archive: true, History: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
 			checkGoroutines(t)
 			const senders, each, kills = 3, 100, 20
-			srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{NoIDs: noIDs, History: 1000}), xmpptest.WithoutStreamManagement())
+			srv := xmpptest.NewServer(t, xmpptest.WithRooms(rooms), xmpptest.WithoutStreamManagement())
 			garden := srv.Room("garden")
 			ro := newGuest(t, muc.Config{RejoinMin: 10 * time.Millisecond}, func(setup func(*xmpp.Stream)) *xmpp.Stream {
 				s, err := xmpp.New(srv.Config("romeo"))
