@@ -114,7 +114,7 @@ func TestIntegration(t *testing.T) {
 		}
 		must(t, there.Fetch(ctx))
 		there.has(t, "purged", "")
-		if srv.Kind != integration.Ejabberd { // which tells nobody of that
+		if srv.Kind != integration.Ejabberd && srv.Kind != integration.Ejabberd26 { // which tell nobody of that
 			here.comes(t, "purged", "")
 		}
 		must(t, here.Set(ctx, bookmarks.Bookmark{JID: room("crypt")}))
@@ -229,6 +229,8 @@ func TestIntegrationAutoJoin(t *testing.T) {
 		}
 		romeo, setup := newClient(t, options{})
 		srv.Client(t, setup)
+		_, err := romeo.rooms.Join(ctx, at("garden"), "Romeo", muc.JoinOptions{}) // ejabberd loses what comes for a room that is just ending
+		must(t, err)
 		secret, err := romeo.rooms.Join(ctx, at("crypt"), "Romeo", muc.JoinOptions{})
 		must(t, err)
 		f, err := secret.ConfigurationForm(ctx)
