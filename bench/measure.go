@@ -16,6 +16,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 	"github.com/go-xmppframework/xmpp/bench/internal/outside"
 	"github.com/go-xmppframework/xmpp/bench/internal/report"
+	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 	"github.com/go-xmppframework/xmpp/internal/integration"
 )
 
@@ -39,13 +40,14 @@ type amounts struct {
 	streams []int
 	// how many contacts a roster has, the first of them for what starts with a storage
 	contacts []int
+	rooms    []int // occupants
 }
 
 func (o options) amounts() amounts {
 	if o.quick {
-		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}}
+		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}, []int{200, 1000}}
 	}
-	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}}
+	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}, []int{1000, 10_000}}
 }
 
 func measure(ctx context.Context, o options) (*report.Results, error) {
@@ -77,6 +79,16 @@ func measure(ctx context.Context, o options) (*report.Results, error) {
 	if o.wants("contacts") {
 		if err := measureContacts(ctx, a, dir, r); err != nil {
 			return nil, err
+		}
+	}
+	if o.wants("rooms") {
+		for _, n := range a.rooms {
+			v, err := rooms.Measure(ctx, n, a.rounds)
+			if err != nil {
+				return nil, fmt.Errorf("a room of %d: %w", n, err)
+			}
+			fmt.Fprintf(os.Stderr, "room of %6d occupants: join %8.1f ms, all leave %8.1f ms, %8.1f ms CPU, %6.1f MiB\n", n, v.Join, v.Leave, v.CPU, float64(v.Heap)/(1<<20))
+			r.Rooms = append(r.Rooms, v)
 		}
 	}
 	return r, ctx.Err()

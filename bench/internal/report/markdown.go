@@ -53,6 +53,7 @@ func (r *Results) Markdown(w io.Writer, plot string) error {
 	}
 	p.idle(r.Idle)
 	p.contacts(r)
+	p.rooms(r.Rooms)
 	_, err := io.WriteString(w, p.String())
 	return err
 }

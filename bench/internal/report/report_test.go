@@ -10,6 +10,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 )
 
 func sample() *Results {
@@ -37,6 +38,7 @@ func sample() *Results {
 		}}},
 		Fetches: []contacts.Fetch{{Contacts: 10_000, CPU: 30, Heap: 40 << 20, Events: 1}, {Contacts: 100_000, CPU: 350, Events: 1}},
 		Starts:  []contacts.Start{{Server: "prosody", Contacts: 1000, Login: 100, Whole: 20, Stored: 4, Read: 2}, {Server: "here", Contacts: 1000, Login: 5, Stored: 4, Diff: 1}},
+		Rooms:   []rooms.Visit{{Occupants: 1000, CPU: 20, Heap: 9 << 20}, {Occupants: 10_000, CPU: 220}},
 	}
 }
 
@@ -59,6 +61,9 @@ func TestTargets(t *testing.T) {
 		"fetch 10,000 contacts: one event":                                                                                                  true,
 		"fetch 100,000 contacts: at most 1.2 × the processor time a contact of 10,000":                                                      true,
 		"1000 contacts to be shown, from SQLite, prosody: a tenth of the time of login and fetch":                                           true,
+		"enter a room of 1,000 occupants, who all leave: less than 200 ms of processor time":                                                true,
+		"enter a room of 1,000 occupants, who all leave: less than 8 MiB":                                                                   false,
+		"enter a room of 10,000 occupants, who all leave: at most 1.5 × the processor time a presence of 1,000":                             true,
 		"idle stream, 200 on ejabberd 23.01: at most 20 KiB of heap":                                                                        true,
 	}
 	for _, got := range sample().Targets() {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 )
 
 // Machine says where the figures come from.
@@ -38,6 +39,8 @@ type Results struct {
 
 	Fetches []contacts.Fetch
 	Starts  []contacts.Start
+
+	Rooms []rooms.Visit
 }
 
 // ThisMachine describes the machine the program runs on.

@@ -57,7 +57,8 @@ func (r *Results) Targets() []Target {
 	}
 	list = append(list, r.flowTargets()...)
 	list = append(list, r.idleTargets()...)
-	return append(list, r.contactTargets()...)
+	list = append(list, r.contactTargets()...)
+	return append(list, r.roomTargets()...)
 }
 
 func (r *Results) flowTargets() (list []Target) {
