@@ -99,10 +99,10 @@ func (r *Room) groupchatLocked(st *stanza.Message, nick string) {
 	}
 	sent := r.sent.reflected(m, nick == r.nick)
 	m.Own = sent != nil || nick == r.nick && !m.Delayed || r.ownLocked(m)
-	if sent != nil {
+	r.hearLocked(overheard{m: m})
+	if sent != nil { // when it is noted for the storage: SendAndWait, and then Flush
 		r.sent.end(sent, m, nil)
 	}
-	r.hearLocked(overheard{m: m})
 }
 
 // messageLocked reads a message. It refers to the stanza, so its strings need no copies.
