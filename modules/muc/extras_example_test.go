@@ -80,6 +80,9 @@ func (warden) RoomDidReceiveMessage(ctx context.Context, r *muc.Room, m *muc.Mes
 
 func (warden) RoomDidModerateMessage(ctx context.Context, r *muc.Room, e muc.Moderation) {
 	fmt.Println(e.StanzaID, "is to be shown no more:", e.Reason)
+	if _, err := r.RemoveStored(ctx, e); err != nil {
+		fmt.Println(err)
+	}
 }
 
 // A moderator that does its work by itself.

@@ -21,6 +21,9 @@ func (e *ear) RoomDidModerateMessage(_ context.Context, r *muc.Room, m muc.Moder
 	if m.Message != nil {
 		s += " of " + m.Message.Nick
 	}
+	e.mu.Lock()
+	e.moderation = m
+	e.mu.Unlock()
 	e.note("moderated %s by %q: %q%s", m.StanzaID, m.Nick, m.Reason, s)
 }
 

@@ -82,10 +82,22 @@ func TestIntegrationVoice(t *testing.T) {
 		if b.Self().Role != muc.RoleVisitor || !a.Info().Moderated {
 			t.Fatalf("a newcomer is %v", b.Self().Role)
 		}
+		// An occupant plays the room.
+		e, err := stanza.ParseElement("<x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#request</value></field>" +
+			"<field var='muc#role'><value>participant</value></field><field var='muc#roomnick'><value>Forged</value></field></x>")
+		must(t, err)
+		forged := stanza.NewMessage(stanza.Normal, garden, "psst")
+		forged.Add(stanza.Raw(e))
+		_, err = b.SendPrivate(ctx, "Juliet", forged)
+		must(t, err)
+		forged.SetTo(j.s.MyJID())
+		must(t, ro.s.Send(ctx, forged))
 		for _, allow := range []bool{false, true} {
 			_, err := b.RequestVoice(ctx)
 			must(t, err)
-			j.waitFor(t, "asks to be participant")
+			if got := j.waitFor(t, "Romeo of "); strings.Contains(got, "Forged") {
+				t.Errorf("heard %s", got)
+			}
 			if v := j.voice; v.Nick != "Romeo" || v.Role != muc.RoleParticipant || v.JID != ro.s.MyJID() {
 				t.Errorf("the request: %+v", v)
 			}
@@ -107,7 +119,7 @@ func TestIntegrationVoice(t *testing.T) {
 // TestIntegrationModerate is XEP-0425.
 func TestIntegrationModerate(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		j, ro, me := come(t, srv, muc.Config{}), come(t, srv, muc.Config{}), come(t, srv, muc.Config{})
+		j, ro, me := come(t, srv, muc.Config{}), come(t, srv, muc.Config{Storage: muc.MemoryStorage()}), come(t, srv, muc.Config{})
 		ctx := within(t)
 		garden := newRoom(t, j.s)
 		a, b := j.join(t, garden, "Juliet", muc.JoinOptions{}), ro.join(t, garden, "Romeo", muc.JoinOptions{})
@@ -134,6 +146,14 @@ func TestIntegrationModerate(t *testing.T) {
 			if got := g.waitFor(t, "moderated"); !strings.Contains(got, want) {
 				t.Errorf("heard %s", got)
 			}
+		}
+		for _, want := range []bool{true, false} {
+			if ok, err := b.RemoveStored(ctx, ro.moderation); ok != want || err != nil {
+				t.Errorf("RemoveStored: %v, %v", ok, err)
+			}
+		}
+		for x := range b.StoredMessages(ctx, muc.Query{}) {
+			t.Errorf("%q is stored", x.Body)
 		}
 		me.join(t, garden, "Mercutio", muc.JoinOptions{})
 		late := me.waitFor(t, "moderated "+m.StanzaID)

@@ -134,6 +134,38 @@ func TestModeratedHistory(t *testing.T) {
 	}
 }
 
+// TestRemoveStored: a message that was taken back is taken out of the storage, too, if the application wants that.
+func TestRemoveStored(t *testing.T) {
+	checkGoroutines(t)
+	g, peer := act(t, muc.Config{Storage: muc.MemoryStorage()})
+	r := enterRoom(t, g, peer, offering(muc.NSModerate))
+	for _, id := range []string{"a", "b"} {
+		inject(t, g, peer, speaks("/Romeo", "<body>"+id+"</body><stanza-id xmlns='urn:xmpp:sid:0' by='garden@rooms.test' id='"+id+"'/>"))
+	}
+	inject(t, g, peer, speaks("", fmt.Sprintf(notice, "a")))
+	for _, tt := range []struct {
+		e    muc.Moderation
+		want bool
+	}{{g.moderation, true}, {g.moderation, false}, {muc.Moderation{StanzaID: "none"}, false}, {muc.Moderation{}, false}} {
+		if ok, err := r.RemoveStored(t.Context(), tt.e); ok != tt.want || err != nil {
+			t.Errorf("RemoveStored(%q): %v, %v", tt.e.StanzaID, ok, err)
+		}
+	}
+	left := ""
+	for x, err := range r.StoredMessages(t.Context(), muc.Query{}) {
+		must(t, err)
+		left += x.Body
+	}
+	if left != "b" {
+		t.Errorf("stored is %q", left)
+	}
+	g, peer = act(t, muc.Config{})
+	r = enterRoom(t, g, peer, plain)
+	if ok, err := r.RemoveStored(t.Context(), muc.Moderation{StanzaID: "a"}); ok || err != nil {
+		t.Errorf("without a storage: %v, %v", ok, err)
+	}
+}
+
 // TestHats: hats of a room that gives them, and changes of them.
 func TestHats(t *testing.T) {
 	checkGoroutines(t)

@@ -46,7 +46,8 @@ func must(t testing.TB, err error) {
 type ear struct {
 	mu           sync.Mutex
 	list         []string
-	voice        muc.VoiceRequest // the last one
+	voice        muc.VoiceRequest // the last one, as the next ones
+	moderation   muc.Moderation
 	registration muc.RegistrationRequest
 	invitation   muc.Invitation
 	queue        *xmpp.Queue

@@ -39,7 +39,7 @@ type Moderation struct {
 // ModerationDelegate hears of messages that moderators take back.
 type ModerationDelegate interface {
 	// RoomDidModerateMessage is called when the room itself says that a message was taken back, now or in its history; once for each message, as far as
-	// Config.MaxIDs reaches. Storage keeps what it has: to take the message out of it is up to the application.
+	// Config.MaxIDs reaches and the process lasts. Config.Storage keeps what it has, until [Room.RemoveStored] is called.
 	RoomDidModerateMessage(ctx context.Context, r *Room, e Moderation)
 }
 
@@ -74,6 +74,24 @@ func (r *Room) Moderate(ctx context.Context, stanzaID, reason string) error {
 	}
 	_, err := r.query(ctx, stanza.Set, b)
 	return err
+}
+
+// RemoveStored takes the message that was taken back out of Config.Storage; ok is false if it is not there, or there is no storage.
+// Who wants to keep that there was one replaces it: see [Room.ReplaceStoredMessage]. The error is as of [Room.StoredMessages].
+func (r *Room) RemoveStored(ctx context.Context, e Moderation) (ok bool, err error) {
+	if e.StanzaID == "" {
+		return false, nil
+	}
+	if err := r.m.Flush(ctx); err != nil { // it may have been said a moment ago
+		return false, err
+	}
+	for x, err := range r.StoredMessages(ctx, Query{StanzaID: e.StanzaID}) {
+		if err != nil {
+			return false, err
+		}
+		return r.ReplaceStoredMessage(ctx, x.Number, nil)
+	}
+	return false, nil
 }
 
 // noticeOf reads what a room says about a message that was taken back; ok is false for what is no such thing.

@@ -55,7 +55,7 @@ func TestIntegrationEnter(t *testing.T) {
 		must(t, b.Leave(ctx, ""))
 		ro.take(t)
 		ro.m.Forget(open)
-		b = ro.join(t, open, "Romeo", muc.JoinOptions{History: muc.History{None: true}})
+		ro.join(t, open, "Romeo", muc.JoinOptions{History: muc.History{None: true}})
 		if got := ro.take(t); strings.Contains(got, "before") {
 			t.Errorf("no history: %s", got)
 		}
