@@ -1,9 +1,10 @@
 // Package muc takes part in rooms: Multi-User Chat, XEP-0045, with self-ping (XEP-0410), occupant ids (XEP-0421),
-// the stanza ids of rooms (XEP-0359) and direct invitations (XEP-0249).
+// the stanza ids of rooms (XEP-0359), their archives (XEP-0313) and direct invitations (XEP-0249).
 //
 // [MUC.Join] returns when one is in the room, with its occupants, its history and its subject, or says why not.
 // A [Room] knows who is there; delegates hear of everything that happens in it. After a new session, and when the room turns out to have lost us,
-// the module goes back in by itself and asks for what was said since; no message is told twice.
+// the module goes back in by itself and asks for what was said since, from the room's archive where it has one; no message is told twice.
+// With a [Config].Storage that goes for the next process, too. [Room.Archive] reads further back.
 //
 //	m := muc.New(muc.Config{})
 //	m.AddDelegate(muc.Delegate{Message: bot}, nil)
