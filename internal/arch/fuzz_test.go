@@ -16,6 +16,7 @@ var fuzzTargets = map[string][]string{
 	"internal/transport": {"FuzzSRVOrder"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
+	"modules/bookmarks":  {"FuzzStorage"},
 	"modules/caps":       {"FuzzCaps"},
 	"modules/muc":        {"FuzzMAMPage", "FuzzMUCPresence"},
 	"modules/muclight":   {"FuzzMUCLight"},

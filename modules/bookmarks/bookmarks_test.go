@@ -207,6 +207,7 @@ func TestParameters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ctx := visit(t, xmpptest.NewServer(t), "juliet", options{}), t.Context()
 		must(t, c.Wait(ctx))
+		synctest.Wait()
 		before := c.s.Stats().StanzasSent
 		foreign := func(e stanza.Elementer) bookmarks.Bookmark {
 			b := bookmarks.Bookmark{JID: room("garden")}

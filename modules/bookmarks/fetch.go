@@ -77,7 +77,7 @@ func (b *Bookmarks) Wait(ctx context.Context) error {
 	f = b.fetch
 	b.mu.Unlock()
 	if f == nil {
-		return errOver
+		return errNotAsked
 	}
 	return wait(ctx, s, f)
 }

@@ -192,13 +192,6 @@ func (c *client) heard(t testing.TB) string {
 	return c.take()
 }
 
-func (c *client) want(t testing.TB, what string, lines ...string) {
-	t.Helper()
-	if got, want := c.heard(t), strings.Join(lines, "\n"); got != want {
-		t.Errorf("%s: heard\n%s\nwant\n%s", what, got, want)
-	}
-}
-
 func element(t testing.TB, xml string) *etree.Element {
 	t.Helper()
 	e, err := stanza.ParseElement(xml)

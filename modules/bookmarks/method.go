@@ -3,6 +3,7 @@ package bookmarks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -22,7 +23,8 @@ const (
 	// clients of any age see the same list; else MethodPEP where it makes private storage of that (XEP-0411); else MethodBoth where accounts
 	// have nodes of which it honours the options; else MethodPrivate.
 	MethodAuto Method = iota
-	// MethodNative is an item for each room (XEP-0402).
+	// MethodNative is an item for each room (XEP-0402). Prosody and ejabberd 26 make it of what older clients write, who drop the extensions of what they change,
+	// and have no place for web pages then.
 	MethodNative
 	// MethodPEP is one item with the whole list (XEP-0048, XEP-0223).
 	MethodPEP
@@ -49,7 +51,8 @@ var (
 	// ErrAnswer is returned when what the server has stored is no list. It is not written over.
 	ErrAnswer = errors.New("bookmarks: what is stored is no list of bookmarks")
 
-	errOver = errors.Join(errors.New("bookmarks: the session is over, or the module was deactivated"), xmpp.ErrInvalidState)
+	errNotAsked = fmt.Errorf("%w: bookmarks: the list was not asked for", xmpp.ErrInvalidState)
+	errOver     = fmt.Errorf("%w: bookmarks: the session is over, or the module was deactivated", xmpp.ErrInvalidState)
 )
 
 // Method is the form of the list in this session: that of Config, or the one that the server can do best, for which it is asked once a session.

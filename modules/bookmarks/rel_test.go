@@ -1,0 +1,116 @@
+package bookmarks_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/modules/bookmarks"
+	"github.com/go-xmppframework/xmpp/modules/muc"
+	"github.com/go-xmppframework/xmpp/modules/pubsub"
+	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/xmpptest"
+)
+
+// TestRel_Lost: the connection is lost while the list is fetched, written, and rooms are joined. Every call ends, and the next session does it all.
+func TestRel_Lost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mute atomic.Int32 // 1: what is about nodes is lost; 2: what is for rooms
+		srv := xmpptest.NewServer(t, xmpptest.WithPEP(bookmarks.FeatureCompat), xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithHandler(func(_ xmpp.JID, e *etree.Element, _ func(string)) bool {
+			switch mute.Load() {
+			case 1:
+				return stanza.Child(e, "pubsub", pubsub.NS) != nil
+			case 2:
+				return e.Tag == "presence" && stanza.Child(e, "x", muc.NS) != nil
+			}
+			return false
+		}))
+		ctx := t.Context()
+		c := visit(t, srv, "juliet", options{})
+		lost := func(what string, err error) {
+			t.Helper()
+			if de := (*xmpp.DisconnectedError)(nil); !errors.As(err, &de) && !errors.Is(err, xmpp.ErrInvalidState) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		must(t, c.Wait(ctx))
+		must(t, c.Set(ctx, bookmarks.Bookmark{JID: room("garden")}))
+		mute.Store(1)
+		results := make(chan error, 3)
+		go func() { results <- c.Set(ctx, bookmarks.Bookmark{JID: room("hall"), AutoJoin: true}) }()
+		go func() { results <- c.Remove(ctx, room("garden")) }()
+		go func() { results <- c.Fetch(ctx) }()
+		synctest.Wait()
+		srv.Kill(c.s.MyJID())
+		for range 3 {
+			lost("while muted", <-results)
+		}
+		c.settled()
+		must(t, c.s.Login(ctx))
+		go func() { results <- c.Wait(ctx) }()
+		synctest.Wait()
+		srv.Kill(c.s.MyJID())
+		lost("Wait", <-results)
+		lost("Wait without a session", c.Wait(ctx))
+		lost("Set without a session", c.Set(ctx, bookmarks.Bookmark{JID: room("hall")}))
+		c.has(t, "meanwhile", "garden")
+		c.settled()
+		mute.Store(2)
+		must(t, c.s.Login(ctx))
+		must(t, c.Wait(ctx))
+		must(t, c.Set(ctx, bookmarks.Bookmark{JID: room("hall"), AutoJoin: true}))
+		c.hears(t, "being joined", "fetched", "+ hall auto")
+		srv.Kill(c.s.MyJID())
+		synctest.Wait()
+		mute.Store(0)
+		must(t, c.s.Login(ctx))
+		must(t, c.Wait(ctx))
+		time.Sleep(2 * time.Second)
+		c.hears(t, "in the end", "fetched", "joined hall as juliet")
+		if got := c.in(); got != "hall/juliet" {
+			t.Error("in", got)
+		}
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		mute.Store(1)
+		if err := c.Remove(short, room("hall")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error("a ctx that ends:", err)
+		}
+		mute.Store(0)
+		must(t, c.Remove(ctx, room("hall")))
+	})
+}
+
+// TestRel_Callback: delegates may call everything.
+func TestRel_Callback(t *testing.T) {
+	eachForm(t, func(t *testing.T, srv *xmpptest.Server, _ bookmarks.Method) {
+		c, ctx := visit(t, srv, "juliet", options{}), t.Context()
+		must(t, c.Wait(ctx))
+		done := make(chan error, 1)
+		c.AddDelegate(bookmarks.Delegate{Change: caller{done}}, c.queue)
+		must(t, c.Set(ctx, bookmarks.Bookmark{JID: room("garden"), AutoJoin: true}))
+		must(t, <-done)
+		synctest.Wait()
+		c.has(t, "called", "crypt")
+		if err := c.Set(xmpp.NoWait, bookmarks.Bookmark{JID: room("garden")}); err == nil {
+			t.Error("no wait, and no error")
+		}
+	})
+}
+
+type caller struct{ done chan error }
+
+func (c caller) BookmarksDidAdd(ctx context.Context, b *bookmarks.Bookmarks, x bookmarks.Bookmark) {
+	if x.JID == room("garden") {
+		c.done <- errors.Join(b.Fetch(ctx), b.Merge(ctx, []bookmarks.Bookmark{{JID: room("crypt")}}, []xmpp.JID{room("garden")}), b.Wait(ctx))
+	}
+}
+
+func (caller) BookmarksDidUpdate(context.Context, *bookmarks.Bookmarks, bookmarks.Bookmark, bookmarks.Bookmark) {
+}
+func (caller) BookmarksDidRemove(context.Context, *bookmarks.Bookmarks, bookmarks.Bookmark) {}
