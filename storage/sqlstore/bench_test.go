@@ -7,10 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/modules/caps"
+	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
 )
@@ -76,5 +78,48 @@ func BenchmarkOpenRoster(b *testing.B) {
 		if err := errors.Join(err, db.Close()); err != nil || n != 1000 {
 			b.Fatal(n, err)
 		}
+	}
+}
+
+// BenchmarkRoom adds a message to a room that has so many, and reads the newest 50.
+func BenchmarkRoom(b *testing.B) {
+	for _, size := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			s := open(b, filepath.Join(b.TempDir(), "x.db"), sqlstore.Config{}).MUC()
+			n := 0
+			message := func() muc.StoredMessage {
+				n++
+				id := fmt.Sprintf("0191d7a4-%08d", n)
+				return muc.StoredMessage{
+					Nick: "Romeo", OccupantID: "romeo", StanzaID: id, OriginID: id, ID: id, Time: said.Add(time.Duration(n) * time.Second),
+					Body: "But, soft! what light through yonder window breaks?", XML: strings.Repeat("<message/>", 40),
+				}
+			}
+			for n < size {
+				list := make([]muc.StoredMessage, 1000)
+				for i := range list {
+					list[i] = message()
+				}
+				if _, err := s.Append(b.Context(), juliet, garden, list); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.Run("append", func(b *testing.B) {
+				for b.Loop() {
+					if added, err := s.Append(b.Context(), juliet, garden, []muc.StoredMessage{message()}); added != 1 || err != nil {
+						b.Fatal(added, err)
+					}
+				}
+			})
+			b.Run("newest 50", func(b *testing.B) {
+				for b.Loop() {
+					got := 0
+					err := s.Messages(b.Context(), juliet, garden, muc.Query{Newest: true, Limit: 50}, func(muc.StoredMessage) error { got++; return nil })
+					if got != 50 || err != nil {
+						b.Fatal(got, err)
+					}
+				}
+			})
+		})
 	}
 }

@@ -109,6 +109,7 @@ const pageSize = 500
 
 // Messages reads page by page: f may take its time, and all of a room need not be in memory at once.
 func (s mucStorage) Messages(ctx context.Context, account, room xmpp.JID, q muc.Query, f func(muc.StoredMessage) error) error {
+	q.Limit = max(q.Limit, 0)
 	if !q.Newest && q.BeforeNumber == 0 && (q.Limit == 0 || q.Limit > pageSize) { // what is added meanwhile is not wanted
 		if _, err := s.db.row(ctx, "SELECT next_number FROM xmpp_muc_rooms WHERE account = $1 AND room = $2",
 			[]any{key(account), room.String()}, &q.BeforeNumber); err != nil {

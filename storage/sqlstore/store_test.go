@@ -15,6 +15,7 @@ import (
 	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/modules/avatar/avatartest"
 	"github.com/go-xmppframework/xmpp/modules/caps/capstest"
+	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/modules/muc/muctest"
 	"github.com/go-xmppframework/xmpp/modules/roster/rostertest"
 	"github.com/go-xmppframework/xmpp/modules/sm"
@@ -103,6 +104,30 @@ func TestOpen(t *testing.T) {
 		}
 		if _, err := sqlstore.Open(t.Context(), source, sqlstore.Config{}); !errors.Is(err, sqlstore.ErrNewer) {
 			t.Errorf("a newer database: %v", err)
+		}
+	})
+}
+
+// TestUpgrade: a database from before there were rooms has them after the next Open, and what it had.
+func TestUpgrade(t *testing.T) {
+	each(t, func(t *testing.T, source string) {
+		db := open(t, source, sqlstore.Config{})
+		if err := db.SM().Save(t.Context(), juliet, &sm.State{Session: sm.Session{ID: "x"}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range []string{"messages", "rooms", "occupants"} {
+			sqlstore.Exec(t, db, "DROP TABLE xmpp_muc_"+table)
+		}
+		sqlstore.Exec(t, db, "DELETE FROM xmpp_schema WHERE version > 6")
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db = open(t, source, sqlstore.Config{})
+		if st, err := db.SM().Load(t.Context(), juliet); err != nil || st == nil || st.ID != "x" {
+			t.Errorf("%+v, %v", st, err)
+		}
+		if n, err := db.MUC().Append(t.Context(), juliet, garden, []muc.StoredMessage{{ID: "1"}}); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
 		}
 	})
 }
