@@ -168,6 +168,18 @@ func TestKicks(t *testing.T) {
 	staysOut(t, srv, b, out)
 }
 
+// TestDestroyed: a room that its owner has ended is not made anew.
+func TestDestroyed(t *testing.T) {
+	checkGoroutines(t)
+	srv, b, juliet, out := garden(t)
+	must(t, juliet.room.Destroy(t.Context(), xmpp.JID{}, "The end"))
+	out.until(t, "left: destroyed (The end)", 1)
+	staysOut(t, srv, b, out)
+	if there := srv.Occupants(srv.Room("garden")); len(there) > 0 {
+		t.Errorf("there are %q", there)
+	}
+}
+
 // TestBannedMeanwhile: who was banned while there was no connection is refused once, and does not ask again.
 func TestBannedMeanwhile(t *testing.T) {
 	checkGoroutines(t)

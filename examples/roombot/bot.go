@@ -96,7 +96,8 @@ func (b *bot) RoomDidNotJoin(_ context.Context, r *muc.Room, err *muc.JoinError,
 	}
 }
 
-// RoomDidLeave comes back after a kick, though not for ever, and never after a ban. After whatever else has a remedy the module goes back by itself.
+// RoomDidLeave comes back after a kick, though not for ever; never after a ban, and not to make a room anew that was destroyed.
+// Where else there is a remedy, the module goes back by itself.
 func (b *bot) RoomDidLeave(_ context.Context, r *muc.Room, d muc.Departure) {
 	if b.ctx.Err() != nil {
 		return
@@ -116,7 +117,7 @@ func (b *bot) RoomDidLeave(_ context.Context, r *muc.Room, d muc.Departure) {
 		m.kicks, m.kicked = m.kicks+1, time.Now()
 		b.tell.Printf("%s: coming back in %v", room, pause)
 		b.tasks.Go(func() { b.comeBack(r, pause) })
-	case d.Reason == muc.ReasonKicked, d.Reason == muc.ReasonBanned:
+	case d.Reason == muc.ReasonKicked, d.Reason == muc.ReasonBanned, d.Reason == muc.ReasonDestroyed:
 		b.tasks.Go(func() { b.stayOut(r) })
 	}
 	b.rooms[r.JID()] = m

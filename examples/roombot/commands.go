@@ -27,7 +27,7 @@ func (b *bot) RoomDidReceiveMessage(ctx context.Context, r *muc.Room, m *muc.Mes
 	if rest, ok := strings.CutPrefix(text, r.Nick()); ok && strings.IndexAny(rest, ":,") == 0 {
 		text = "!" + strings.TrimLeft(rest, ":,! ")
 	}
-	if m.Own || m.Delayed || !strings.HasPrefix(text, "!") {
+	if m.Own || m.Delayed || !strings.HasPrefix(text, "!") || !b.mayTalk() {
 		return
 	}
 	answer := b.answer(ctx, r, m, text[1:], 5)
@@ -35,7 +35,7 @@ func (b *bot) RoomDidReceiveMessage(ctx context.Context, r *muc.Room, m *muc.Mes
 }
 
 func (b *bot) RoomDidReceivePrivateMessage(ctx context.Context, r *muc.Room, m *muc.Message) {
-	if m.Body != "" && m.Nick != "" && !m.Delayed {
+	if m.Body != "" && m.Nick != "" && !m.Delayed && b.mayTalk() {
 		b.reply(ctx, r, m.Nick, cmp.Or(b.answer(ctx, r, m, strings.TrimPrefix(m.Body, "!"), 50), "I know !help"), true)
 	}
 }
@@ -43,7 +43,7 @@ func (b *bot) RoomDidReceivePrivateMessage(ctx context.Context, r *muc.Room, m *
 func (b *bot) reply(ctx context.Context, r *muc.Room, nick, text string, private bool) {
 	var err error
 	switch {
-	case text == "" || !b.mayTalk():
+	case text == "":
 	case private:
 		_, err = r.SendPrivate(ctx, nick, stanza.NewMessage(stanza.Chat, r.JID(), text))
 	default:
@@ -54,7 +54,8 @@ func (b *bot) reply(ctx context.Context, r *muc.Room, nick, text string, private
 	}
 }
 
-// mayTalk keeps the bot from flooding a room, or from talking to another bot for ever: 10 answers at once, one every 2 s in the long run.
+// mayTalk keeps the bot from flooding a room, or from talking to another bot for ever: 10 commands at once, one every 2 s in the long run.
+// The others are left alone.
 func (b *bot) mayTalk() bool {
 	now := time.Now()
 	if b.talk.Before(now) {
