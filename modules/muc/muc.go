@@ -49,7 +49,8 @@ type Config struct {
 	MaxMessageAge time.Duration
 	// MaxMessages is how many messages of one room stay in the Storage: those that were added last. If zero, all.
 	MaxMessages int
-	// DeleteInterval is how often those that are not to stay are deleted: see [MUC.DeleteOldMessages]. If zero, 5 min.
+	// DeleteInterval is how often those that are not to stay are deleted, from the activation on until the module is deactivated or the stream is closed for good,
+	// whether or not there is a connection: see [MUC.DeleteOldMessages]. If zero, 5 min.
 	DeleteInterval time.Duration
 	// JoinTimeout is how long a room may take to let us in, or out, or to answer. If zero, 60 s.
 	JoinTimeout time.Duration

@@ -19,7 +19,7 @@ type deletion struct {
 	timer  *time.Timer
 }
 
-// startDeletion begins with the activation, if something is to be deleted at all.
+// startDeletion begins with the activation, if something is to be deleted at all. Between two times only a timer waits.
 func (m *MUC) startDeletion() {
 	if m.cfg.Storage == nil || m.cfg.MaxMessageAge <= 0 && m.cfg.MaxMessages <= 0 {
 		return
@@ -30,6 +30,9 @@ func (m *MUC) startDeletion() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.timer = time.AfterFunc(0, func() {
+		if s := m.Stream(); s == nil || errors.Is(s.Await(xmpp.NoWait, nil), xmpp.ErrClosed) { // for good, though nobody has deactivated the module
+			return
+		}
 		_, _ = m.deleteOldMessages(ctx)
 		d.mu.Lock()
 		defer d.mu.Unlock()

@@ -100,6 +100,10 @@ func TestOldMessages(t *testing.T) {
 		if last, err := m.Room(tomb).MostRecentMessageTime(t.Context()); err != nil || !last.Equal(start.Add(-time.Minute)) {
 			t.Errorf("the most recent time is %v, %v", last, err)
 		}
+		add(gardenJID, 7, 0)
+		must(t, m.Stream().Close(t.Context()))
+		time.Sleep(24 * time.Hour)
+		want("closed for good", "7", "")
 	})
 }
 
