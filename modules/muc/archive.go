@@ -48,7 +48,7 @@ type ArchiveQuery struct {
 // if it lets one read. Messages are told as from the history: Delayed, with the stanza-id and the time of the archive. Nobody else is told of them, and they are not stored;
 // those that are known already are among them. What the archive holds besides messages to all is left out, and so are subjects.
 //
-// An error is the last that comes, with a nil message: ErrNoArchive; that of [xmpp.Stream.SendIQ], a [*stanza.Error] matching stanza.Forbidden if one may not read,
+// An error is the last that comes, with a nil message: ErrNoArchive; ErrNoAnswer, if a page takes more than 20 s; that of [xmpp.Stream.SendIQ], a [*stanza.Error] matching stanza.Forbidden if one may not read,
 // and stanza.ItemNotFound if the archive does not know the id in the query; [rsm.ErrMalformed] for both After and Before; [rsm.ErrLoop] and [rsm.ErrTooMany]
 // from an archive that does not come to its end; or what has ended ctx.
 func (r *Room) Archive(ctx context.Context, q ArchiveQuery) iter.Seq2[*Message, error] {

@@ -217,6 +217,44 @@ func TestCatchUpInterrupted(t *testing.T) {
 	t.Logf("%d catch-ups were told of", strings.Count(all, "caught up"))
 }
 
+// TestSec_CatchUpBounds: a room that says more while its archive is read than is held back is told from the archive.
+func TestSec_CatchUpBounds(t *testing.T) {
+	for name, limits := range map[string][2]int{"messages": {10, 1 << 20}, "bytes": {1000, 20_000}} {
+		t.Run(name, func(t *testing.T) {
+			checkGoroutines(t)
+			defer muc.LimitHeld(limits[0], limits[1])()
+			var lines, ids, want []string
+			for i := range 95 {
+				id := fmt.Sprint("l", i)
+				lines, ids = append(lines, "S: "+strings.Replace(said(id, ""), "</body>", "</body><x xmlns='urn:x'>"+strings.Repeat("x", 1000)+"</x>", 1)), append(ids, id)
+			}
+			last := limits[0]
+			if name == "bytes" {
+				last = limits[1] / 1500
+			}
+			got := strings.Fields(brief(catchUp(t, muc.Config{}, withArchive, true, quiet+page(1, "1", "\n"+strings.Join(lines, "\n"), true, "2", "3")+page(2, "3", "", true, ids...))))
+			subject := slices.Index(got, "|")
+			if subject < 0 {
+				t.Fatalf("no subject: %v", got)
+			}
+			got = slices.Delete(got, subject, subject+1)
+			live := 0
+			for i, id := range ids { // those that were let go are told late, and the last ones live
+				if x := 2 + i; x < len(got) && got[x] == id {
+					live++
+					want = append(want, id)
+				} else {
+					want = append(want, id+"*")
+				}
+			}
+			want = append(append([]string{"2*", "3*"}, want...), fmt.Sprint("=", 2+len(ids)-live), "end")
+			if !slices.Equal(got, want) || live == 0 || live > last {
+				t.Errorf("told %v, want %v; %d live", got, want, live)
+			}
+		})
+	}
+}
+
 // TestCatchUpSilent: an archive that does not answer holds nothing back for ever.
 func TestCatchUpSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -227,16 +265,31 @@ func TestCatchUpSilent(t *testing.T) {
 		g.take(t)
 		start := time.Now()
 		peer.While(func() { must(t, r.Join(t.Context(), "Juliet", muc.JoinOptions{})) },
-			again(withArchive+strings.Replace(enter, "muc'/>", "muc'><history seconds='*'/></x>", 1)+self)+"\nS: "+said("2", delay)+quiet+ask(1, "1")+"\nS: "+said("3", ""))
+			again(withArchive+strings.Replace(enter, "muc'/>", "muc'><history seconds='*'/></x>", 1)+self)+"\nS: "+said("2", delay)+quiet+ask(1, "1")+"\nS: "+said("4", ""))
 		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("Join took %v", took)
 		}
 		if got := brief(g.take(t)); got != "" || !r.Joined() {
 			t.Errorf("told %s; %v", got, r.State())
 		}
+		// Nobody else answers, either: the connection is away. When it is back, the archive is asked again.
+		const ping, pong = "\nC: <iq type='get' to='example.test' id='{%s}'><ping xmlns='urn:xmpp:ping'/></iq>", "\nS: <iq type='result' from='example.test' to='{jid}' id='{%s}'/>"
 		time.Sleep(11 * time.Second)
+		peer.Play(fmt.Sprintf(ping, "p1"))
+		time.Sleep(31 * time.Second)
 		synctest.Wait()
-		if got := brief(g.take(t)); got != "2* | 3 !" {
+		if got := brief(g.take(t)); got != "" {
+			t.Errorf("told %s", got)
+		}
+		peer.Play(fmt.Sprintf(ping, "p2") + fmt.Sprintf(pong, "p2") + page(2, "1", "", false, "2", "3") + ask(3, "3"))
+		synctest.Wait()
+		if got := brief(g.take(t)); got != "2* 3*" {
+			t.Errorf("told %s", got)
+		}
+		time.Sleep(21 * time.Second) // the server answers, and the archive does not
+		peer.Play(fmt.Sprintf(ping, "p3") + fmt.Sprintf(pong, "p3"))
+		synctest.Wait()
+		if got := brief(g.take(t)); got != "| 4 !" {
 			t.Errorf("told %s", got)
 		}
 	})

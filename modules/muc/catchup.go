@@ -3,6 +3,7 @@ package muc
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/beevik/etree"
@@ -12,11 +13,14 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza/rsm"
 )
 
-// What is held back while an archive is read: so many messages, of so many bytes.
-const (
+// What is held back while an archive is read: so many messages, of so many bytes. Tests have less.
+var (
 	maxHeld     = 10_000
 	maxHeldSize = 16 << 20
 )
+
+// awayAfter is how long the server's own answer may take before the connection, and not the archive, counts as silent.
+const awayAfter = 5 * time.Second
 
 // overheard is something that was said, about to be told.
 type overheard struct {
@@ -42,7 +46,7 @@ type catchUp struct {
 	told    int
 }
 
-// hold keeps something back. If that is too much all is let go, to be fetched from the archive.
+// hold keeps something back. If that is too much all messages are let go, to be fetched from the archive.
 func (c *catchUp) hold(o overheard) {
 	size := 200
 	if o.m != nil {
@@ -61,9 +65,13 @@ func (c *catchUp) hold(o overheard) {
 }
 
 func (c *catchUp) drop() {
-	c.dropped, c.size = true, 0
-	c.take(len(c.held))
-	c.byID = nil
+	c.dropped, c.size, c.byID = true, 0, nil
+	for _, o := range slices.Backward(c.take(len(c.held))) {
+		if o.subject != nil { // that it has not
+			c.held = append(c.held, o)
+			break
+		}
+	}
 }
 
 // take gives the first n away.
@@ -221,10 +229,28 @@ func (r *Room) readArchive(ctx context.Context, c *catchUp) error {
 			return nil
 		case errors.Is(err, stanza.ItemNotFound) && before != "" && c.after == before && !c.since.IsZero(): // the archive does not reach back so far
 			c.after = ""
+		case errors.Is(err, ErrNoAnswer) && r.m.wasAway(ctx): // neither did anybody else answer
 		case err != nil:
 			return err
 		case !r.setDropped(c, false):
 			return nil
+		}
+	}
+}
+
+// wasAway tells an archive that does not answer from a connection on which nobody does, and waits for the latter to be over, one way or the other.
+func (m *MUC) wasAway(ctx context.Context) bool {
+	for start := time.Now(); ; {
+		s, err := m.Active()
+		if err != nil {
+			return false
+		}
+		_, err = s.SendIQ(ctx, stanza.NewIQ(stanza.Get, s.MyJID().DomainJID(), stanza.New("ping", nsPing)))
+		if se := (*stanza.Error)(nil); err == nil || errors.As(err, &se) {
+			return time.Since(start) > awayAfter
+		}
+		if !errors.Is(err, xmpp.ErrIQTimeout) {
+			return false
 		}
 	}
 }
