@@ -88,6 +88,7 @@ type Bookmarks struct {
 	cancel  context.CancelFunc
 	started bool              // the list was asked for in this session
 	method  Method            // of this session; MethodAuto if it was not found out yet
+	guarded bool              // nobody else writes to the list
 	has     bool              // list is what this session has brought
 	list    map[xmpp.JID]held // by bare address
 	urls    []URL
@@ -168,7 +169,7 @@ func (b *Bookmarks) begin(s *xmpp.Stream) {
 		b.urls = nil
 	}
 	b.ctx, b.cancel = context.WithCancel(xmpp.ByModule(context.Background()))
-	b.started, b.method, b.has, b.failed = false, b.cfg.Method, false, nil
+	b.started, b.method, b.guarded, b.has, b.failed = false, b.cfg.Method, false, false, nil
 }
 
 // end ends what goes on in the session.

@@ -156,6 +156,9 @@ func (b *Bookmarks) read(ctx context.Context, s *xmpp.Stream) (Method, content, 
 	if err != nil {
 		return method, c, err
 	}
+	if err := b.guard(ctx, s, method); err != nil {
+		return method, c, err
+	}
 	if method != MethodNative {
 		e, err := readStorage(ctx, s, method)
 		if err != nil && (method != MethodBoth || !errors.Is(err, xmpp.ErrUnsupported)) {

@@ -109,6 +109,38 @@ func private(s *xmpp.Stream) (*privatexml.PrivateXML, error) {
 	return p, p.Activate(s)
 }
 
+// guard looks, once a session, whether others may publish at the node, which a client may have allowed: their word is no bookmark. They may not any more then.
+func (b *Bookmarks) guard(ctx context.Context, s *xmpp.Stream, method Method) error {
+	b.mu.Lock()
+	session, guarded := b.ctx, b.guarded
+	b.mu.Unlock()
+	node := NS
+	switch {
+	case guarded, method == MethodPrivate:
+		return nil
+	case method == MethodPEP:
+		node = NSOld
+	}
+	p, err := pubsub.Of(s)
+	if err != nil {
+		return err
+	}
+	o, err := p.Configuration(ctx, xmpp.JID{}, node)
+	if model := o.Get(pubsub.PublishModel); err == nil && model != "" && model != "publishers" {
+		s.Logger().Warn("bookmarks: others could write to the list; what they have written is not known", "node", node, "publish_model", model)
+		if err := p.Configure(ctx, xmpp.JID{}, node, pubsub.NewOptions(pubsub.PublishModel, "publishers")); err != nil {
+			return err
+		}
+	}
+	if refusal := (*stanza.Error)(nil); err != nil && !errors.As(err, &refusal) && !errors.Is(err, pubsub.ErrAnswer) {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.guarded = b.guarded || b.ctx == session && session != nil
+	return nil
+}
+
 // item is one of XEP-0402 as it is stored.
 type item struct {
 	id string

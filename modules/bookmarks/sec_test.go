@@ -139,6 +139,50 @@ func TestSec_ORG09_Servers(t *testing.T) {
 	})
 }
 
+// TestSec_ORG09_OpenNode: a node at which everybody may publish, as another client may have made it: the server would tell a stranger's bookmark in the account's name.
+func TestSec_ORG09_OpenNode(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		checkGoroutines(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		login := account(t, srv)
+		old, mallory := login(options{Config: bookmarks.Config{NoAutoFetch: true}}), srv.Client(t)
+		befriend(t, ctx, old.s, mallory)
+		p, err := pubsub.Of(old.s)
+		must(t, err)
+		m, err := pubsub.Of(mallory)
+		must(t, err)
+		publish := func(node, id, payload string) error {
+			_, err := m.Publish(ctx, old.s.MyJID().Bare(), node, pubsub.Item{ID: id, Payload: element(t, payload)}, nil)
+			return err
+		}
+		for method, node := range map[bookmarks.Method]string{bookmarks.MethodNative: bookmarks.NS, bookmarks.MethodPEP: bookmarks.NSOld} {
+			open := pubsub.NewOptions(pubsub.AccessModel, "open", pubsub.PublishModel, "open", pubsub.PersistItems, "true")
+			if _, err := p.CreateNode(ctx, xmpp.JID{}, node, open); errors.Is(err, stanza.Conflict) { // Prosody has made it of the other one
+				err = p.Configure(ctx, xmpp.JID{}, node, open)
+				must(t, err)
+			}
+			c := login(options{Config: bookmarks.Config{Method: method}})
+			must(t, c.Wait(ctx))
+			err := publish(bookmarks.NSOld, "current", "<storage xmlns='storage:bookmarks'><conference jid='trap@x.example' autojoin='true'/></storage>")
+			if method == bookmarks.MethodNative {
+				err = publish(bookmarks.NS, "trap@x.example", "<conference xmlns='urn:xmpp:bookmarks:1' autojoin='true'/>")
+			}
+			prosody := srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 // it says yes to the older form, which does not come here
+			if !errors.Is(err, stanza.Forbidden) && (!prosody || method == bookmarks.MethodNative) {
+				t.Errorf("%v: a stranger publishes: %v", method, err)
+			}
+			must(t, c.Fetch(ctx))
+			if got := c.heard(t); got != "fetched\nfetched" || c.Len() != 0 {
+				t.Errorf("%v: heard\n%s", method, got)
+			}
+			_ = c.s.Close(ctx)
+		}
+		_ = old.s.Close(ctx)
+		_ = mallory.Close(ctx)
+	})
+}
+
 // befriend makes two accounts see each other's presence.
 func befriend(t *testing.T, ctx context.Context, a, b *xmpp.Stream) {
 	t.Helper()

@@ -55,7 +55,9 @@ func TestWire(t *testing.T) {
 		     <publish-options>` + submit("publish-options", fields) + `</publish-options></pubsub></iq>
 		S: <iq id='{` + id + `}' type='result'/>`
 		}
-		peer.While(func() { must(t, b.Fetch(ctx)) }, discoAble+items("a", "", `
+		peer.While(func() { must(t, b.Fetch(ctx)) }, discoAble+`
+		C: <iq id='{c0}' type='get'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='urn:xmpp:bookmarks:1'/></pubsub></iq>
+		S: <iq id='{c0}' type='error'>`+missing+`</iq>`+items("a", "", `
 			<item id='theplay@conference.shakespeare.lit'><conference xmlns='urn:xmpp:bookmarks:1' name='The Play&apos;s the Thing' autojoin='true'><nick>JC</nick></conference></item>
 			<item id='orchard@conference.shakespeare.lit'><conference xmlns='urn:xmpp:bookmarks:1' name='The Orcard' autojoin='1'><nick>JC</nick><extensions><state xmlns='http://myclient.example/bookmark/state' minimized='true'/></extensions></conference></item>`))
 		if got, want := listOf(b), `orchard name=The Orcard nick=JC auto <state xmlns="http://myclient.example/bookmark/state" minimized="true"/>; theplay name=The Play's the Thing nick=JC auto`; got != want {
