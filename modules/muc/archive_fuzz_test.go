@@ -5,8 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/beevik/etree"
+
+	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
 // FuzzMAMPage: whatever comes while an archive is asked, only the room's own results for that query are told, and of those only what was said in that room.
@@ -24,13 +28,26 @@ func FuzzMAMPage(f *testing.F) {
 			f.Add(from, "error", content)
 		}
 	}
+	type asked struct {
+		id, query string
+		send      func(string)
+	}
+	questions := make(chan asked, 1)
+	srv := xmpptest.NewServer(f, xmpptest.WithRooms(xmpptest.Rooms{Domain: garden.Domain(), Archive: true}), xmpptest.WithHandler(func(_ xmpp.JID, e *etree.Element, send func(string)) bool {
+		q := stanza.Child(e, "query", muc.NSArchive)
+		if q != nil {
+			questions <- asked{stanza.AttrOr(e, "id", ""), stanza.AttrOr(q, "queryid", ""), send}
+		}
+		return q != nil
+	}))
+	g := visit(f, srv, "juliet", muc.Config{MaxIDs: 10})
+	r := g.join(f, garden, "Juliet", muc.JoinOptions{})
 	f.Fuzz(func(t *testing.T, from, typ, content string) {
 		e, err := stanza.ParseElement("<message xmlns='jabber:client'>" + content + "</message>")
 		if err != nil {
 			return
 		}
-		g, peer := act(t, muc.Config{})
-		r := enterRoom(t, g, peer, withArchive)
+		g.take(t)
 		done := make(chan []*muc.Message)
 		go func() {
 			var list []*muc.Message
@@ -41,8 +58,8 @@ func FuzzMAMPage(f *testing.F) {
 			}
 			done <- list
 		}()
-		iq := peer.Next()
-		query := stanza.AttrOr(stanza.Child(iq, "query", muc.NSArchive), "queryid", "")
+		question := <-questions
+		query := question.query
 		for _, x := range e.FindElements("//*") {
 			if stanza.AttrOr(x, "queryid", "") == "QUERY" {
 				stanza.SetAttr(x, "queryid", query)
@@ -53,7 +70,7 @@ func FuzzMAMPage(f *testing.F) {
 		if st, err := stanza.From(e); err == nil {
 			g.m.Receive(context.Background(), st)
 		}
-		peer.Inject("<iq type='result' from='garden@rooms.test' to='" + g.s.MyJID().String() + "' id='" + stanza.AttrOr(iq, "id", "") + "'><fin xmlns='urn:xmpp:mam:2' complete='true'/></iq>")
+		question.send("<iq type='result' from='garden@rooms.test' to='" + g.s.MyJID().String() + "' id='" + question.id + "'><fin xmlns='urn:xmpp:mam:2' complete='true'/></iq>")
 		list := <-done
 		res := stanza.Child(e, "result", muc.NSArchive)
 		if len(list) > 1 || len(list) == 1 && (from != garden.String() || typ == "error" || stanza.AttrOr(res, "queryid", "") != query) {
