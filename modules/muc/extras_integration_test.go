@@ -347,6 +347,28 @@ func TestIntegrationSharedNick(t *testing.T) {
 			one.waitFor(t, "Juliet privately: psst")
 			two.waitFor(t, "Juliet privately: psst")
 		}
+		// One takes another nickname, and comes back.
+		for _, x := range []struct {
+			nick string
+			n    int
+			two  string
+		}{{"Montague", 3, "+ Montague"}, {"Romeo", 2, "- Montague"}} {
+			must(t, b.ChangeNick(ctx, x.nick))
+			_, err = a.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, x.nick))
+			must(t, err)
+			for _, g := range []*guest{j, two} {
+				if got := g.waitFor(t, "Juliet: "+x.nick); !strings.Contains(got, x.two) || strings.Contains(got, "- Romeo") || strings.Contains(got, " is ") {
+					t.Errorf("to %s: another client hears %s", x.nick, got)
+				}
+			}
+			one.waitFor(t, " is "+x.nick)
+			one.waitFor(t, "Juliet: "+x.nick)
+			for r, nick := range map[*muc.Room]string{a: "Juliet", b: x.nick, c: "Romeo"} {
+				if r.Nick() != nick || !r.Joined() || !r.Self().Self || r.Self().Nick != nick || r.Len() != x.n {
+					t.Errorf("to %s: %q is %+v, of %d", x.nick, r.Nick(), r.Self(), r.Len())
+				}
+			}
+		}
 		// One goes; the occupant stays.
 		must(t, b.Leave(ctx, ""))
 		_, err = c.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, "still here"))

@@ -64,6 +64,7 @@ func (r *Room) isSelfLocked(nick string, codes Codes) bool {
 func (r *Room) availableLocked(p *stanza.Presence, nick string) {
 	x := userOf(p)
 	codes := codesOf(x)
+	r.splitLocked(p, x, nick, codes)
 	self := r.isSelfLocked(nick, codes)
 	old, there := r.occupants[nick]
 	if !there && !self && len(r.occupants) >= r.m.cfg.MaxOccupants {
@@ -176,12 +177,27 @@ func (r *Room) unavailableLocked(p *stanza.Presence, nick string) {
 }
 
 // renameLocked moves an occupant to its new nickname, section 7.6. It refuses one that somebody has, the own one above all: the caller then takes it as a departure.
+// Only who has asked for it oneself comes to a nickname that is there: that of another client of the account.
 func (r *Room) renameLocked(p *stanza.Presence, x *etree.Element, nick string) bool {
 	jid, err := r.occupantJID(stanza.AttrOr(stanza.Child(x, "item", NSUser), "nick", ""))
 	old := r.occupants[nick]
-	if err != nil || old == nil || r.occupants[jid.Resource()] != nil {
+	if err != nil || old == nil {
 		return false
 	}
+	if there := r.occupants[jid.Resource()]; there != nil {
+		if r.state == StateJoining || nick != r.nick || r.change == nil || r.change.nick != jid.Resource() {
+			return false
+		}
+		e := OccupantEvent{Old: *there, Presence: p}
+		r.forgetLocked(there)
+		notify(r, ofOccupant, func(ctx context.Context, d OccupantDelegate) { d.RoomOccupantDidLeave(ctx, r, e) })
+	}
+	r.moveLocked(p, x, old, jid)
+	return true
+}
+
+// moveLocked gives an occupant another nickname, which nobody has.
+func (r *Room) moveLocked(p *stanza.Presence, x *etree.Element, old *Occupant, jid xmpp.JID) {
 	o := *old
 	o.JID, o.Nick = jid.Clone(), jid.Clone().Resource()
 	e := OccupantEvent{Old: *old, Occupant: o, Codes: codesOf(x), Presence: p}
@@ -189,7 +205,7 @@ func (r *Room) renameLocked(p *stanza.Presence, x *etree.Element, nick string) b
 	r.occupants[o.Nick] = &o
 	r.nameLocked(&o)
 	r.m.noteOccupant(r.jid, o.Nick, &o)
-	self := r.state != StateJoining && nick == r.nick
+	self := r.state != StateJoining && old.Nick == r.nick
 	if self {
 		r.nick = o.Nick
 	}
@@ -197,7 +213,21 @@ func (r *Room) renameLocked(p *stanza.Presence, x *etree.Element, nick string) b
 	if self {
 		r.endChangeLocked(nil)
 	}
-	return true
+}
+
+// splitLocked is a new nickname, asked for by us, where another client of the account stays with the one before: ejabberd shows the new one then, and none that goes.
+func (r *Room) splitLocked(p *stanza.Presence, x *etree.Element, nick string, codes Codes) {
+	c, old := r.change, r.occupants[r.nick]
+	if r.state != StateJoined || c == nil || c.nick != nick || nick == r.nick || !codes.Has(StatusSelf) || r.occupants[nick] != nil || old == nil {
+		return
+	}
+	stays := *old
+	stays.Self, stays.Joined = false, time.Now()
+	r.moveLocked(p, x, old, p.From())
+	r.occupants[stays.Nick] = &stays
+	r.m.noteOccupant(r.jid, stays.Nick, &stays)
+	e := OccupantEvent{Occupant: stays}
+	notify(r, ofOccupant, func(ctx context.Context, d OccupantDelegate) { d.RoomOccupantDidJoin(ctx, r, e) })
 }
 
 // leftLocked is the end of the stay. If it was to last, the room is joined again where the reason is one for that.
