@@ -361,8 +361,9 @@ func TestIntegrationSharedNick(t *testing.T) {
 					t.Errorf("to %s: another client hears %s", x.nick, got)
 				}
 			}
-			one.waitFor(t, " is "+x.nick)
-			one.waitFor(t, "Juliet: "+x.nick)
+			if got := one.waitFor(t, "Juliet: "+x.nick); !strings.Contains(got, " is "+x.nick) {
+				t.Errorf("to %s: heard %s", x.nick, got)
+			}
 			for r, nick := range map[*muc.Room]string{a: "Juliet", b: x.nick, c: "Romeo"} {
 				if r.Nick() != nick || !r.Joined() || !r.Self().Self || r.Self().Nick != nick || r.Len() != x.n {
 					t.Errorf("to %s: %q is %+v, of %d", x.nick, r.Nick(), r.Self(), r.Len())

@@ -75,6 +75,7 @@ func TestIntegrationEnter(t *testing.T) {
 		}
 
 		instant := newRoom(t, j.s)
+		j.take(t)
 		r := j.join(t, instant, "Juliet", muc.JoinOptions{})
 		ro.join(t, instant, "Romeo", muc.JoinOptions{})
 		if i := r.Info(); !i.IsRoom() || r.Self().Affiliation != muc.Owner {
