@@ -3,6 +3,7 @@ package testserver
 import (
 	"crypto/rand"
 	"slices"
+	"strconv"
 
 	"github.com/beevik/etree"
 
@@ -31,6 +32,9 @@ var pepDefaults = [][2]string{
 	{"pubsub#access_model", "presence"}, {"pubsub#max_items", "max"}, {"pubsub#notify_delete", "1"}, {"pubsub#notify_retract", "1"},
 	{"pubsub#persist_items", "1"}, {"pubsub#publish_model", "publishers"}, {"pubsub#send_last_published_item", "never"},
 }
+
+// maxPEPItems is what "max" means. The oldest items go without a word, as with Prosody.
+const maxPEPItems = 256
 
 // pepNode is a node of an account. It is guarded by Server.mu.
 type pepNode struct {
@@ -131,10 +135,12 @@ func (srv *Server) pepPublish(s *Session, e, payload, act *etree.Element, name s
 	}
 	if v := n.config["pubsub#persist_items"]; v == "1" || v == "true" {
 		n.remove(id)
-		if n.config["pubsub#max_items"] == "1" {
-			n.items = nil
-		}
 		n.items = append(n.items, kept)
+		limit, err := strconv.Atoi(n.config["pubsub#max_items"])
+		if err != nil || limit <= 0 || limit > maxPEPItems {
+			limit = maxPEPItems
+		}
+		n.items = n.items[max(0, len(n.items)-limit):]
 	}
 	items := elem("items", "", "node", name)
 	items.AddChild(kept.Copy())

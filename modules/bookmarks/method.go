@@ -48,6 +48,8 @@ func (m Method) native() bool { return m == MethodNative || m == MethodBoth }
 var (
 	// ErrNoURLs is returned by SetURL and RemoveURL where the list has the form of XEP-0402, which knows rooms only.
 	ErrNoURLs = errors.New("bookmarks: no place for web pages in this form of the list")
+	// ErrFull is returned when the server keeps no more bookmarks: those that did not fit are not there, and those that were there before still are.
+	ErrFull = errors.New("bookmarks: the server keeps no more of them")
 	// ErrAnswer is returned when what the server has stored is no list. It is not written over.
 	ErrAnswer = errors.New("bookmarks: what is stored is no list of bookmarks")
 

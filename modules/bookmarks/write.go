@@ -8,7 +8,6 @@ import (
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
-	"github.com/go-xmppframework/xmpp/modules/pubsub"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -33,7 +32,7 @@ func (b *Bookmarks) Remove(ctx context.Context, room xmpp.JID) error {
 // No form keeps what two clients write to the same bookmark at the same time: the last one counts.
 //
 // Errors: [xmpp.ErrInvalidParameter] for a room without address, or an extension without a namespace of its own; that of [Bookmarks.Fetch];
-// those of [pubsub.PubSub.Publish]: [pubsub.ErrNoPublishOptions] and [pubsub.ErrNotHonoured] say that the server cannot keep the list private,
+// [ErrFull]; those of [pubsub.PubSub.Publish]: [pubsub.ErrNoPublishOptions] and [pubsub.ErrNotHonoured] say that the server cannot keep the list private,
 // so that nothing was written; and what ends ctx.
 func (b *Bookmarks) Merge(ctx context.Context, put []Bookmark, remove []xmpp.JID) error {
 	return b.edit(ctx, edit{put: put, remove: remove})
@@ -191,102 +190,6 @@ type change struct {
 	session context.Context
 	method  Method
 	w       *write
-}
-
-// native writes the items of XEP-0402 (sections 3.3 and 3.6).
-func (c *change) native(ctx context.Context) error {
-	stored, err := c.storedItems(ctx)
-	if err != nil {
-		return err
-	}
-	p, err := pubsub.Of(c.s)
-	if err != nil {
-		return err
-	}
-	keep := map[xmpp.JID]bool{}
-	for _, bookmark := range c.put {
-		jid := bookmark.JID.Bare()
-		keep[jid] = true
-		old, had := stored[jid]
-		if !had {
-			old.id = jid.String()
-		}
-		el := writeNative(old.el, bookmark)
-		if !had || stanza.Compact(el) != stanza.Compact(old.el) {
-			if err := publish(ctx, p, pubsub.Item{ID: old.id, Payload: el}); err != nil {
-				return err
-			}
-		}
-		if now, ok := parseNative(old.id, el); ok {
-			stored[jid] = item{old.id, el}
-			c.noteLater(jid, func() { c.b.putLocked(c.s, held{now, old.id}, false) })
-		}
-	}
-	remove := c.remove
-	if c.replace {
-		remove = slices.SortedFunc(keys(stored), xmpp.JID.Compare)
-	}
-	for _, room := range remove {
-		jid := room.Bare()
-		old, had := stored[jid]
-		if c.replace && keep[jid] {
-			continue
-		}
-		if had {
-			if err := p.Retract(ctx, xmpp.JID{}, NS, old.id, true); err != nil && !errors.Is(err, stanza.ItemNotFound) {
-				return err
-			}
-		}
-		c.noteLater(jid, func() { c.b.removeLocked(c.s, jid) })
-	}
-	return nil
-}
-
-// publish publishes an item with the options of XEP-0402 section 3.3.
-func publish(ctx context.Context, p *pubsub.PubSub, i pubsub.Item) error {
-	o := pubsub.PrivateOptions()
-	o.Config.Set(pubsub.SendLastPublishedItem, "never")
-	o.Config.Set(pubsub.MaxItems, "max")
-	_, err := p.Publish(ctx, xmpp.JID{}, NS, i, o)
-	if errors.Is(err, stanza.ResourceConstraint) {
-		// ejabberd 23.01 has configured the node like that, which was looked at, and knows few of these options for publishing.
-		_, err = p.Publish(ctx, xmpp.JID{}, NS, i, pubsub.PrivateOptions())
-	}
-	return err
-}
-
-// storedItems are the items that the change is about, as the server has them now.
-func (c *change) storedItems(ctx context.Context) (map[xmpp.JID]item, error) {
-	if c.replace || len(c.put)+len(c.remove) != 1 { // not every server leaves out what is not there
-		return readItems(ctx, c.s)
-	}
-	room := xmpp.JID{}
-	for _, bookmark := range c.put {
-		room = bookmark.JID.Bare()
-	}
-	for _, jid := range c.remove {
-		room = jid.Bare()
-	}
-	c.b.mu.Lock()
-	id := c.b.list[room].id
-	c.b.mu.Unlock()
-	if id == "" {
-		id = room.String()
-	}
-	return readItems(ctx, c.s, id)
-}
-
-// noteLater takes in what was written to one bookmark, unless the server has told of it, or of something newer.
-func (c *change) noteLater(jid xmpp.JID, note func()) {
-	c.b.mu.Lock()
-	defer c.b.mu.Unlock()
-	switch {
-	case c.b.ctx != c.session || c.b.ctx == nil || c.method == MethodBoth: // see look
-	case !c.b.has:
-		c.b.events++ // what is being fetched may be older
-	case !c.w.rooms[jid] && !c.w.all:
-		note()
-	}
 }
 
 // storage writes the list of XEP-0048: it fetches, changes and publishes, and again if somebody else has published meanwhile.
