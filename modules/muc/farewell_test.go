@@ -10,6 +10,7 @@ import (
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -121,6 +122,32 @@ func TestJoinAgainLate(t *testing.T) {
 		time.Sleep(time.Minute) // of the bubble
 		if !r.Joined() || joins != 2 {
 			t.Errorf("joined: %v, after %d attempts", r.Joined(), joins)
+		}
+	})
+}
+
+// TestIntegrationJoinAgain: attempts that are given up at any moment, and made again at once, on real servers.
+func TestIntegrationJoinAgain(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		j, ro := come(t, srv, muc.Config{}), come(t, srv, muc.Config{})
+		ctx := within(t)
+		garden := newRoom(t, j.s)
+		a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+		for n := range 12 {
+			soon, cancel := context.WithTimeout(ctx, time.Duration(n)*400*time.Microsecond)
+			_, first := ro.m.Join(soon, garden, "Romeo", muc.JoinOptions{})
+			cancel()
+			r, err := ro.m.Join(ctx, garden, "Romeo", muc.JoinOptions{})
+			if err != nil {
+				t.Fatalf("%d: after %v: %v", n, first, err)
+			}
+			if _, err := r.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, "here")); err != nil || !r.Joined() {
+				t.Fatalf("%d: after %v: %v, %v", n, first, err, r.Joined())
+			}
+			must(t, r.Leave(ctx, ""))
+		}
+		if _, err := a.SendAndWait(ctx, stanza.NewMessage(stanza.Groupchat, garden, "alone")); err != nil || a.Len() != 1 {
+			t.Errorf("afterwards: %v, %d occupants", err, a.Len())
 		}
 	})
 }

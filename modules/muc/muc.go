@@ -1,5 +1,6 @@
 // Package muc takes part in rooms: Multi-User Chat, XEP-0045, with self-ping (XEP-0410), occupant ids (XEP-0421),
-// the stanza ids of rooms (XEP-0359), their archives (XEP-0313) and direct invitations (XEP-0249).
+// the stanza ids of rooms (XEP-0359), their archives (XEP-0313), direct invitations (XEP-0249), moderation (XEP-0425), hats (XEP-0317) and pictures of rooms (XEP-0486).
+// docs/muc.md has each use case of XEP-0045, and the servers that can.
 //
 // [MUC.Join] returns when one is in the room, with its occupants, its history and its subject, or says why not.
 // A [Room] knows who is there; delegates hear of everything that happens in it. After a new session, and when the room turns out to have lost us,
