@@ -46,7 +46,7 @@ type ArchiveQuery struct {
 
 // Archive goes through the room's archive (XEP-0313), as far as the loop goes: a page is fetched when the loop comes to it. The room need not be joined,
 // if it lets one read. Messages are told as from the history: Delayed, with the stanza-id and the time of the archive. Nobody else is told of them, and they are not stored;
-// those that are known already are among them. What the archive holds besides messages to all is left out, and so are subjects.
+// those that are known already are among them, and those that a moderator has taken back, without their text. What the archive holds besides messages to all is left out, and so are subjects.
 //
 // An error is the last that comes, with a nil message: ErrNoArchive; ErrNoAnswer, if a page takes more than 20 s; that of [xmpp.Stream.SendIQ], a [*stanza.Error] matching stanza.Forbidden if one may not read,
 // and stanza.ItemNotFound if the archive does not know the id in the query; [rsm.ErrMalformed] for both After and Before; [rsm.ErrLoop] and [rsm.ErrTooMany]
