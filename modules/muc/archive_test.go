@@ -160,6 +160,24 @@ func TestCatchUp(t *testing.T) {
 			t.Errorf("told %s", got)
 		}
 	})
+	t.Run("not wanted", func(t *testing.T) {
+		g, peer := act(t, muc.Config{})
+		r := enterRoom(t, g, peer, withArchive)
+		leave := func() {
+			t.Helper()
+			peer.While(func() { must(t, r.Leave(t.Context(), "")) }, gone+"\nS: <presence type='unavailable' from='garden@rooms.test/Juliet' to='{jid}'><x "+userNS+"><status code='110'/></x></presence>")
+		}
+		join := func(n, history string, opts muc.JoinOptions, transcript string) {
+			t.Helper()
+			s := withArchive + strings.Replace(enter, "muc'/>", "muc'><history "+history+"/></x>", 1) + self + transcript
+			peer.While(func() { must(t, r.Join(t.Context(), "Juliet", opts)) }, strings.NewReplacer("{info}", "{info"+n+"}", "{join}", "{join"+n+"}").Replace(s))
+		}
+		inject(t, g, peer, said("1", ""))
+		leave()
+		join("2", "maxchars='0' maxstanzas='0'", muc.JoinOptions{History: muc.History{None: true}}, quiet)
+		leave()
+		join("3", "seconds='*'", muc.JoinOptions{}, quiet+page(1, "time", "", true, "9")) // and not from 1 on
+	})
 	for name, x := range map[string]struct {
 		cfg  muc.Config
 		info string

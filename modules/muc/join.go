@@ -269,6 +269,8 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza
 		// By its own clock: two clocks need not agree. The wall and the monotonic clock differ after a suspension.
 		h = History{For: max(time.Since(r.told), time.Now().Round(0).Sub(r.told.Round(0)), 0) + overlap}
 		r.planLocked(a, time.Now().Add(-h.For))
+	case h != History{}: // what was said before is not wanted, now or later
+		r.last = ""
 	}
 	if h != (History{}) {
 		e := x.C("history")
