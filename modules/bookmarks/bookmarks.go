@@ -2,7 +2,7 @@
 //
 // There are three forms of that list: an item for each room at a node of the account, PEP Native Bookmarks (XEP-0402);
 // one item with the whole list at another node, and the same list in private storage, Bookmark Storage (XEP-0048 by XEP-0223 and by XEP-0049).
-// The module finds out which one the server keeps, and speaks that one; see [Method]. Nobody but the account may read the list:
+// Some servers make one of another (XEP-0402 section 5, XEP-0411). The module finds out which one is to be used, and speaks that one; see [Method]. Nobody but the account may read the list:
 // where the server does not guarantee that, nothing is written.
 //
 //	b := bookmarks.New(bookmarks.Config{})
