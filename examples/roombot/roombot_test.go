@@ -197,6 +197,9 @@ func live(t *testing.T, w place) {
 		juliet.hears(ctx, "roombot> Juliet: "+answer)
 		must(t, juliet.err)
 	}
+	// The bot makes no room: at Prosody, one whose maker is killed before it is configured keeps everybody out until his session has ended.
+	_, err = juliet.room.MUC().Join(ctx, lobby, "Juliet", muc.JoinOptions{})
+	must(t, err)
 	talk("before it comes")
 	p := newProcess(t, w)
 	p.run("-rooms", garden.String()+","+lobby.String())
