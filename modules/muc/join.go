@@ -54,6 +54,9 @@ const overlap = time.Minute
 // subjectTimeout is how long the subject may take, which ends the history, once one is in; some rooms have none.
 const subjectTimeout = 10 * time.Second
 
+// askAgain is how long a room may take to say what it is, before it is asked once more.
+const askAgain = 5 * time.Second
+
 // attempt is one try to be let in.
 type attempt struct {
 	id      string // of the presence that asks
@@ -235,8 +238,14 @@ func (r *Room) ended(a *attempt) *JoinError {
 }
 
 // ask fetches what the room is and notes it. It is done first, so that the ids that only some rooms give can be told from those that occupants forge.
+// It asks again after a while: a server may lose a question to a room that is just going to sleep.
 func (r *Room) ask(ctx context.Context) (*Info, error) {
-	info, err := r.m.RoomInfo(ctx, r.jid)
+	once, cancel := context.WithTimeout(ctx, askAgain)
+	info, err := r.m.RoomInfo(once, r.jid)
+	if err != nil && once.Err() != nil && ctx.Err() == nil {
+		info, err = r.m.RoomInfo(ctx, r.jid)
+	}
+	cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.info = info

@@ -29,6 +29,7 @@ type journal struct {
 	waiting int     // messages
 	told    bool    // of the last failure
 	failed  error   // of the last call
+	noted   int     // how much was ever noted
 	idle    chan struct{}
 }
 
@@ -63,6 +64,7 @@ func (m *MUC) note(room xmpp.JID, f func(j *journal, b *backlog)) {
 		j.order = append(j.order, p)
 	}
 	f(j, b)
+	j.noted++
 	if j.idle == nil {
 		j.idle = make(chan struct{})
 		go m.write(s, j.idle)
@@ -143,11 +145,17 @@ func (m *MUC) write(s *xmpp.Stream, idle chan struct{}) {
 			continue
 		}
 		m.putBackLocked(p, b)
-		se := &StorageError{Op: op, Account: p.account, Room: p.room, Err: err}
-		j.failed, j.idle = se, nil
+		se, had := &StorageError{Op: op, Account: p.account, Room: p.room, Err: err}, j.noted
+		j.failed = se
 		j.mu.Unlock()
-		m.fail(s, se)
-		return
+		m.fail(s, se) // before Flush returns
+		j.mu.Lock()
+		if j.noted == had {
+			j.idle = nil
+			j.mu.Unlock()
+			return
+		}
+		j.mu.Unlock() // something new has come meanwhile
 	}
 }
 
