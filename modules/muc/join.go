@@ -55,7 +55,7 @@ const overlap = time.Minute
 const subjectTimeout = 10 * time.Second
 
 // askAgain is how long a room may take to say what it is, before it is asked once more.
-const askAgain = 5 * time.Second
+const askAgain = 3 * time.Second
 
 // attempt is one try to be let in.
 type attempt struct {

@@ -256,3 +256,15 @@ func TestNoSubject(t *testing.T) {
 		}
 	})
 }
+
+// TestJoinAsksAgain: a room that does not say what it is, because it was asleep, is asked a second time.
+func TestJoinAsksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, peer := act(t, muc.Config{})
+		var err error
+		peer.While(func() { _, err = g.m.Join(t.Context(), garden, "Juliet", muc.JoinOptions{}) },
+			"C: <iq type='get' to='garden@rooms.test' id='{lost}'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"+
+				plain+"\nC: <presence to='garden@rooms.test/Juliet' id='{join}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"+self+quiet)
+		must(t, err)
+	})
+}
