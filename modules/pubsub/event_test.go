@@ -66,7 +66,7 @@ func TestEvents(t *testing.T) {
 
 // TestNotify: an interest is announced and served as long as it lasts.
 func TestNotify(t *testing.T) {
-	nobody := func(xmpp.JID, string) bool { return false }
+	nobody := func(*pubsub.PubSub, xmpp.JID, string) bool { return false }
 	inBubble(t, pubsub.Config{Accept: nobody}, func(p *pubsub.PubSub, heard *events, step func(string) string) {
 		if f := p.Features(); len(f) != 0 {
 			t.Error(f)
@@ -106,7 +106,7 @@ func TestNotify(t *testing.T) {
 
 // TestAccept: the application chooses what it is told.
 func TestAccept(t *testing.T) {
-	ownOnly := func(service xmpp.JID, _ string) bool { return service == xmpp.MustParseJID(own) }
+	ownOnly := func(_ *pubsub.PubSub, service xmpp.JID, _ string) bool { return service == xmpp.MustParseJID(own) }
 	inBubble(t, pubsub.Config{Accept: ownOnly}, func(_ *pubsub.PubSub, _ *events, step func(string) string) {
 		if got := step(event("romeo@example.test", aTune)); got != "" {
 			t.Error(got)
