@@ -12,6 +12,7 @@
 //	| bookmarks    | keeps the list of rooms, and goes into them      | XEP-0402, XEP-0048, XEP-0411 |
 //	| caps         | knows what others can do, mostly without asking  | XEP-0115, XEP-0390           |
 //	| chatstates   | tells who is typing                              | XEP-0085                     |
+//	| commands     | runs others' commands, and offers commands       | XEP-0050, XEP-0133           |
 //	| csi          | tells the server whether somebody is looking     | XEP-0352                     |
 //	| disco        | finds out what others are and can do, and tells  | XEP-0030                     |
 //	| entitytime   | asks others for the time, and tells them         | XEP-0202                     |

@@ -39,6 +39,7 @@ var sideways = map[string][]string{
 	"examples/unbreakable":             {"examples/internal/account"},
 	"examples/contacts":                {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
+	"modules/commands":                 {"modules/disco"}, // commands are listed as nodes
 	"modules/muc":                      {"modules/disco"},
 	"modules/muclight":                 {"modules/disco", "modules/muc"}, // the same storage and affiliations: an application shows both kinds of rooms in one way
 	"modules/vcard":                    {"modules/pubsub"},
