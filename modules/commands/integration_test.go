@@ -145,7 +145,9 @@ func TestIntegrationAdmin(t *testing.T) {
 		if has("get-user-roster") {
 			r, err := a.Roster(ctx, who)
 			if errors.Is(err, commands.ErrAnswer) && !srv.Kind.Has(integration.TLS12Only) { // ejabberd 26 lists the contacts in a field
-				raw, err := a.Run(ctx, "get-user-roster", commands.User{JID: who})
+				raw, err := a.Run(ctx, "get-user-roster", struct {
+					JIDs []xmpp.JID `form:"accountjids"`
+				}{[]xmpp.JID{who}})
 				if must("get-user-roster", err); err == nil {
 					t.Logf("roster: %s", stanza.Compact(raw.Form.Element()))
 				}
