@@ -32,10 +32,14 @@ type SubscriptionRequest struct {
 	Message *stanza.Message
 }
 
-// SubscriptionRequestIn returns the request in a received message. ok is false if there is none, or if its sender, a client or a room, may not ask.
-func SubscriptionRequestIn(m *stanza.Message) (r SubscriptionRequest, ok bool) {
+// SubscriptionRequestIn returns the request in a received message. own is the own address. ok is false if there is none, or if its sender may not ask: see [EventsIn].
+func SubscriptionRequestIn(m *stanza.Message, own xmpp.JID) (r SubscriptionRequest, ok bool) {
 	x := m.Child("x", form.NS)
-	if x == nil || m.AddrErr() != nil || m.Type() == stanza.ErrorMessage || m.Type() == stanza.Groupchat || m.From().IsZero() || m.From().Resource() != "" {
+	if x == nil {
+		return r, false
+	}
+	service, ok := senderOf(m, own)
+	if !ok {
 		return r, false
 	}
 	f, err := form.Parse(x)
@@ -47,7 +51,7 @@ func SubscriptionRequestIn(m *stanza.Message) (r SubscriptionRequest, ok bool) {
 		return r, false
 	}
 	return SubscriptionRequest{
-		Service: m.From().Clone(), Node: strings.Clone(f.Value("pubsub#node")), SubID: strings.Clone(f.Value("pubsub#subid")),
+		Service: service, Node: strings.Clone(f.Value("pubsub#node")), SubID: strings.Clone(f.Value("pubsub#subid")),
 		Subscriber: who.Clone(), Form: f, Message: m,
 	}, true
 }

@@ -107,25 +107,34 @@ type SubscriptionDelegate interface {
 // clients, which always have a resource, tell none, nor does what comes back as an error or from a room.
 func EventsIn(m *stanza.Message, own xmpp.JID) []Event {
 	el := m.Child("event", NSEvent)
-	if el == nil || m.AddrErr() != nil || m.Type() == stanza.ErrorMessage || m.Type() == stanza.Groupchat {
+	if el == nil {
 		return nil
 	}
-	service := m.From()
-	switch {
-	case service.IsZero():
-		service = own.Bare()
-	case service.Resource() != "":
+	service, ok := senderOf(m, own)
+	if !ok {
 		return nil
 	}
 	var out []Event
 	for c := range stanza.Children(el, stanza.Any, NSEvent) {
 		if e, ok := eventOf(c); ok {
-			e.Service, e.Delay, e.Message = service.Clone(), delayOf(m), m
+			e.Service, e.Delay, e.Message = service, delayOf(m), m
 			e.Collections, e.SubIDs = headersOf(m)
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// senderOf is the service that has sent a message, if it may be one.
+func senderOf(m *stanza.Message, own xmpp.JID) (service xmpp.JID, ok bool) {
+	switch from := m.From(); {
+	case m.AddrErr() != nil || m.Type() == stanza.ErrorMessage || m.Type() == stanza.Groupchat || from.Resource() != "":
+		return service, false
+	case from.IsZero():
+		return own.Bare(), true
+	default:
+		return from.Clone(), true
+	}
 }
 
 func eventOf(c *etree.Element) (e Event, ok bool) {
@@ -232,7 +241,7 @@ func (p *PubSub) Receive(_ context.Context, st stanza.Stanza) {
 	if !ok || s == nil {
 		return
 	}
-	if r, ok := SubscriptionRequestIn(m); ok && p.accepts(r.Service, r.Node) {
+	if r, ok := SubscriptionRequestIn(m, s.MyJID()); ok && p.accepts(r.Service, r.Node) {
 		p.delegates.Notify(s, func(ctx context.Context, d Delegate) {
 			if d.Subscription != nil {
 				d.Subscription.PubSubDidReceiveSubscriptionRequest(ctx, p, r)
