@@ -28,6 +28,7 @@
 //	| receipts     | tells that a message has arrived                 | XEP-0184                     |
 //	| reconnect    | logs in again when the connection is lost        | RFC 6120                     |
 //	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
+//	| rpc          | calls methods of others, and offers methods      | XEP-0009                     |
 //	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
 //	| vcard        | reads and writes vCards, and keeps those read    | XEP-0054, XEP-0292           |
 //	| version      | asks others what software they use               | XEP-0092                     |
