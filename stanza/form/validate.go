@@ -139,7 +139,7 @@ func (v *Validation) less(a, b string) bool {
 	case "xs:double":
 		x, _ := double(a)
 		y, ok := double(b)
-		return ok && (x < y || x != x) // not a number is in no range
+		return ok && (x < y || x != x || y != y) // not a number is in no range
 	case "xs:date", "xs:time", "xs:dateTime":
 		x, ok := v.moment(a)
 		y, ok2 := v.moment(b)
