@@ -131,7 +131,7 @@ func TestSec_DAT02_Validation(t *testing.T) {
 		_ = v.Check(strings.Repeat("1", 200_000))
 		_ = v.Check("1e999999999")
 	}
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 30*time.Second { // without bounds it takes hours
 		t.Errorf("it took %v", d)
 	}
 	for name, xml := range map[string]string{

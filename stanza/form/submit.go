@@ -37,11 +37,12 @@ func (s *Submission) Set(name string, values ...string) *Submission {
 		s.errs = append(s.errs, &FieldError{name, ErrNoField})
 		return s
 	}
-	values, err := x.accept(values)
+	accepted, err := x.accept(values)
 	if err != nil {
 		s.errs = append(s.errs, &FieldError{name, err})
+		accepted = values // a wrong value is not a missing one
 	}
-	s.set[name] = values
+	s.set[name] = accepted
 	return s
 }
 
