@@ -21,6 +21,7 @@
 //	| muc          | takes part in rooms, and stays in them           | XEP-0045, XEP-0249, XEP-0410 |
 //	| muclight     | takes part in the rooms of MongooseIM            | MUC Light                    |
 //	| nick         | tells others by what name one is to be called    | XEP-0172                     |
+//	| pep          | tells moods, activities, tunes and places        | XEP-0107, XEP-0108, XEP-0118 |
 //	| ping         | asks whether somebody is there, and answers so   | XEP-0199                     |
 //	| privacy      | manages privacy lists, on older servers          | XEP-0016                     |
 //	| privatexml   | keeps an application's own data on the server    | XEP-0049                     |

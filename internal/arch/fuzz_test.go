@@ -18,6 +18,7 @@ var fuzzTargets = map[string][]string{
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/caps":       {"FuzzCaps"},
 	"modules/muc":        {"FuzzMUCPresence"},
+	"modules/pubsub":     {"FuzzEvent"},
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
