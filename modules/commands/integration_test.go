@@ -33,8 +33,9 @@ func client(t *testing.T, srv *integration.Server, cfg commands.Config) (*comman
 // TestIntegration runs a command of another client through a real server; a third account gets nowhere.
 func TestIntegration(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		bot, sb := client(t, srv, commands.Config{Allow: func(from xmpp.JID) bool { return from.Local() != "mallory" }})
 		mine, sm := client(t, srv, commands.Config{})
+		mallory, _ := client(t, srv, commands.Config{})
+		bot, sb := client(t, srv, commands.Config{Allow: func(from xmpp.JID) bool { return from.Bare() == sm.MyJID().Bare() }})
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		if _, err := bot.Register(commands.Definition{Node: "greet", Name: "Be greeted", Handler: greet}); err != nil {
@@ -56,6 +57,14 @@ func TestIntegration(t *testing.T) {
 		ses, err := mine.Execute(ctx, sb.MyJID(), "greet")
 		if err != nil {
 			t.Fatal(err)
+		}
+		if list, err := mallory.List(ctx, sb.MyJID()); len(list) != 0 || err != nil {
+			t.Errorf("a stranger's list: %+v, %v", list, err)
+		}
+		for _, node := range []string{"greet", "unknown"} {
+			if _, err := mallory.Execute(ctx, sb.MyJID(), node); !errors.Is(err, stanza.ServiceUnavailable) {
+				t.Errorf("a stranger runs %s: %v", node, err)
+			}
 		}
 		filled, err := ses.Form().Submit().Set("name", "näme <&>").Form()
 		if err == nil {
