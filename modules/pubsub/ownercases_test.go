@@ -196,9 +196,6 @@ var writeCases = map[string]func(x *scene) error{
 		if err := x.create(); err != nil {
 			return err
 		}
-		if _, err := x.subscriber.Subscriptions(x.ctx, x.from, ""); err != nil {
-			return err
-		}
 		if err := x.owner.SetNodeSubscriptions(x.ctx, x.at, x.node, pubsub.Subscription{Subscriber: pubsub.Subscriber{JID: x.who}, State: pubsub.Subscribed}); err != nil {
 			return err
 		}
