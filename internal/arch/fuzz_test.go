@@ -17,6 +17,7 @@ var fuzzTargets = map[string][]string{
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/caps":       {"FuzzCaps"},
+	"modules/commands":   {"FuzzReply"},
 	"modules/muc":        {"FuzzMUCPresence"},
 	"modules/pubsub":     {"FuzzEvent"},
 	"modules/roster":     {"FuzzRoster"},
