@@ -295,6 +295,12 @@ func TestSec_ORG18(t *testing.T) {
 	if got := romeo.send("<command node='mine' sessionid='" + id + "' action='next'/>"); got != "forbidden" {
 		t.Errorf("with a session of another command: %s", got)
 	}
+	if _, err := c.Register(commands.Definition{Node: "four", Allow: commands.Anyone, Handler: three(func() {})}); err != nil {
+		t.Fatal(err)
+	}
+	if got := romeo.send("<command node='four' sessionid='" + id + "' action='next'/>"); got != "bad-request bad-sessionid" {
+		t.Errorf("with a session of another command that he may run: %s", got)
+	}
 	big := "<x xmlns='jabber:x:data' type='submit'>" + strings.Repeat("<field var='a'/>", form.MaxFields+1) + "</x>"
 	if got := romeo.send("<command node='three' sessionid='" + id + "' action='next'>" + big + "</command>"); got != "bad-request bad-payload" {
 		t.Errorf("a huge form: %s", got)
@@ -368,6 +374,26 @@ func TestSec_Running(t *testing.T) {
 	if got := a.send("<command node='quick'/>"); got != "conflict" {
 		t.Errorf("afterwards: %s", got)
 	}
+}
+
+// TestRel_HandlerTimeout: the ctx of a handler ends, and the caller is answered.
+func TestRel_HandlerTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, peer := pair(t, commands.Config{Allow: commands.Anyone, HandlerTimeout: time.Second})
+		ended := make(chan struct{}, 1)
+		if _, err := c.Register(commands.Definition{Node: "waits", Handler: func(ctx context.Context, r *commands.Request) (*commands.Response, error) {
+			r.OnEnd(func() { ended <- struct{}{} })
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if got := (asker{t, peer, "romeo@example.test/orchard"}).send("<command node='waits'/>"); got != "internal-server-error" || time.Since(start) != time.Second {
+			t.Errorf("%s after %v", got, time.Since(start))
+		}
+		<-ended // it failed at its first stage
+	})
 }
 
 // TestRel_Expiry: a session that nobody goes on with ends by itself.
