@@ -237,7 +237,7 @@ func (s *Stream) complete(req *pendingIQ, answer *stanza.IQ) {
 //	s.Send(ctx, iq.Result(payload))  or  s.Send(ctx, iq.Error(stanza.ItemNotFound))
 //
 // before it returns. If it returns without having answered, or panics where Config.OnPanic is set,
-// the stream answers internal-server-error, and the log says so. What is answered later is for an [IQDelegate] that returns true.
+// the stream answers internal-server-error, and the log says so. One that answers after it has returned says so with [Stream.AnswerLater].
 type IQHandler func(ctx context.Context, s *Stream, iq *stanza.IQ)
 
 type handlerKey struct {
@@ -251,8 +251,10 @@ type handlers struct {
 
 	// Requests that a handler is answering at this moment, by sender and id.
 	openMu sync.Mutex
-	open   map[[2]string][]*bool // false: not answered yet
+	open   map[[2]string][]*openRequest
 }
+
+type openRequest struct{ answered, later bool }
 
 type handler struct {
 	listener
@@ -372,22 +374,18 @@ func (s *Stream) offer(iq *stanza.IQ, rest []*entry[Delegate], in charge) {
 
 // runHandler runs a handler and answers in its place where it did not.
 func (s *Stream) runHandler(ctx context.Context, hd *handler, iq *stanza.IQ) {
-	key, answered := [2]string{iq.From().String(), iq.ID()}, false
+	key, req := [2]string{iq.From().String(), iq.ID()}, new(openRequest)
 	h := &s.handlers
 	h.openMu.Lock()
 	if h.open == nil {
-		h.open = make(map[[2]string][]*bool)
+		h.open = make(map[[2]string][]*openRequest)
 	}
-	h.open[key] = append(h.open[key], &answered)
+	h.open[key] = append(h.open[key], req)
 	h.openMu.Unlock()
 	defer func() {
 		h.openMu.Lock()
-		if rest := slices.DeleteFunc(h.open[key], func(p *bool) bool { return p == &answered }); len(rest) > 0 {
-			h.open[key] = rest
-		} else {
-			delete(h.open, key)
-		}
-		done := answered
+		h.forget(key, req)
+		done := req.answered || req.later
 		h.openMu.Unlock()
 		if !done {
 			s.log.Warn("xmpp: a handler returned without an answer", "handler", clip(hd.name))
@@ -404,16 +402,42 @@ func (s *Stream) markAnswered(iq *stanza.IQ) (undo func(), ok bool) {
 	defer h.openMu.Unlock()
 	open := h.open[[2]string{iq.To().String(), iq.ID()}]
 	for _, p := range open {
-		if !*p {
-			*p = true
+		if !p.answered {
+			p.answered = true
 			return func() {
 				h.openMu.Lock()
 				defer h.openMu.Unlock()
-				*p = false
+				p.answered = false
 			}, true
 		}
 	}
 	return func() {}, len(open) == 0
+}
+
+// AnswerLater is called by an [IQHandler] that answers after it has returned, from a goroutine of its own: the queue goes on to the next request.
+// From then on the stream neither answers in the handler's place nor looks for second answers: whoever calls it answers once, in any case.
+// It does nothing for a request that no handler is answering.
+func (s *Stream) AnswerLater(iq *stanza.IQ) {
+	h := &s.handlers
+	h.openMu.Lock()
+	defer h.openMu.Unlock()
+	key := [2]string{iq.From().String(), iq.ID()}
+	for _, p := range h.open[key] {
+		if !p.answered {
+			p.later = true
+			h.forget(key, p)
+			return
+		}
+	}
+}
+
+// forget is called with openMu held.
+func (h *handlers) forget(key [2]string, req *openRequest) {
+	if rest := slices.DeleteFunc(h.open[key], func(p *openRequest) bool { return p == req }); len(rest) > 0 {
+		h.open[key] = rest
+	} else {
+		delete(h.open, key)
+	}
 }
 
 // answer sends an error for a request, past the write limit: the reader may be the one that sends it.

@@ -61,6 +61,13 @@ type SubscriptionFinder interface {
 	SharesPresence(with JID) (yes, known bool)
 }
 
+// ContactFinder is a [Module] that knows who is a contact: modules/roster.
+type ContactFinder interface {
+	// IsContact reports whether the account sees the presence of somebody, they see its, or both: a subscription of "to", "from" or "both".
+	// It is not asked of the account itself. known is false as long as there is no roster. It does not wait and asks nobody.
+	IsContact(jid JID) (yes, known bool)
+}
+
 // BlockFinder is a [Module] that knows who is blocked: modules/blocking.
 // What goes to those who are blocked the server refuses; a module sends them nothing of its own accord, and adds nothing to what the application sends.
 type BlockFinder interface {

@@ -158,6 +158,36 @@ func TestReg_SameIDTwoHandlers(t *testing.T) {
 	expect(t, p, "<iq type='error' id='end' to='bob@example.test/x'>*</iq>") // and no third answer before
 }
 
+// TestAnswerLater: a handler that answers after it has returned keeps no other request waiting, and nobody answers in its place.
+func TestAnswerLater(t *testing.T) {
+	checkGoroutines(t)
+	srv := newServer(t, testserver.Options{})
+	s, p := peer(t, srv, configFor(srv, "alice"))
+	leave, errs := make(chan struct{}), make(chan error, 1)
+	if _, err := s.HandleIQ(stanza.Get, "urn:x", "q", nil, func(ctx context.Context, s *xmpp.Stream, iq *stanza.IQ) {
+		if iq.ID() != "slow" {
+			_ = s.Send(ctx, iq.Result(nil))
+			return
+		}
+		s.AnswerLater(iq)
+		go func() {
+			<-leave
+			errs <- s.Send(ctx, iq.Result(stanza.New("late", "urn:x")))
+		}()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	inject(t, p, "<iq type='get' id='slow' from='bob@example.test/x'><q xmlns='urn:x'/></iq><iq type='get' id='fast' from='bob@example.test/x'><q xmlns='urn:x'/></iq>")
+	expect(t, p, "<iq type='result' id='fast' to='bob@example.test/x'/>")
+	close(leave)
+	expect(t, p, "<iq type='result' id='slow' to='bob@example.test/x'><late xmlns='urn:x'/></iq>")
+	if err := soon(t, errs, time.Second, "the answer"); err != nil {
+		t.Error(err)
+	}
+	inject(t, p, "<iq type='get' id='slow' from='bob@example.test/x'><q xmlns='urn:none'/></iq>")
+	expect(t, p, "<iq type='error' id='slow' to='bob@example.test/x'>*</iq>")
+}
+
 // TestReg_SilentHandlerIsLogged: a handler that returns without an answer is named in the log at Warn; one that answers is not.
 func TestReg_SilentHandlerIsLogged(t *testing.T) {
 	checkGoroutines(t)

@@ -12,6 +12,7 @@
 //	| bookmarks    | keeps the list of rooms, and goes into them      | XEP-0402, XEP-0048, XEP-0411 |
 //	| caps         | knows what others can do, mostly without asking  | XEP-0115, XEP-0390           |
 //	| chatstates   | tells who is typing                              | XEP-0085                     |
+//	| commands     | runs others' commands, and offers commands       | XEP-0050, XEP-0133           |
 //	| csi          | tells the server whether somebody is looking     | XEP-0352                     |
 //	| disco        | finds out what others are and can do, and tells  | XEP-0030                     |
 //	| entitytime   | asks others for the time, and tells them         | XEP-0202                     |
@@ -20,6 +21,7 @@
 //	| muc          | takes part in rooms, and stays in them           | XEP-0045, XEP-0249, XEP-0410 |
 //	| muclight     | takes part in the rooms of MongooseIM            | MUC Light                    |
 //	| nick         | tells others by what name one is to be called    | XEP-0172                     |
+//	| pep          | tells moods, activities, tunes and places        | XEP-0107, XEP-0108, XEP-0118 |
 //	| ping         | asks whether somebody is there, and answers so   | XEP-0199                     |
 //	| privacy      | manages privacy lists, on older servers          | XEP-0016                     |
 //	| privatexml   | keeps an application's own data on the server    | XEP-0049                     |
@@ -27,6 +29,7 @@
 //	| receipts     | tells that a message has arrived                 | XEP-0184                     |
 //	| reconnect    | logs in again when the connection is lost        | RFC 6120                     |
 //	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
+//	| rpc          | calls methods of others, and offers methods      | XEP-0009                     |
 //	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
 //	| vcard        | reads and writes vCards, and keeps those read    | XEP-0054, XEP-0292           |
 //	| version      | asks others what software they use               | XEP-0092                     |

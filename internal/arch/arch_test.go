@@ -39,8 +39,10 @@ var sideways = map[string][]string{
 	"examples/unbreakable":             {"examples/internal/account"},
 	"examples/contacts":                {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
+	"modules/commands":                 {"modules/disco"}, // commands are listed as nodes
 	"modules/muc":                      {"modules/disco"},
 	"modules/muclight":                 {"modules/disco", "modules/muc"}, // the same storage and affiliations: an application shows both kinds of rooms in one way
+	"modules/pep":                      {"modules/pubsub"},               // payloads for its nodes
 	"modules/vcard":                    {"modules/pubsub"},
 	"modules/avatar":                   {"modules/pubsub", "modules/vcard"},
 	"modules/bookmarks":                {"modules/muc", "modules/privatexml", "modules/pubsub"}, // the list is kept in one of two places; rooms are joined by what knows how

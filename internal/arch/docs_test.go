@@ -87,7 +87,7 @@ func TestRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, least := range map[string]int{"docs/reliability.md": 20, "docs/storage.md": 10} {
+	for page, least := range map[string]int{"docs/reliability.md": 20, "docs/storage.md": 10, "docs/pubsub.md": 60} {
 		named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(read(t, page), -1)
 		for _, m := range named {
 			if !have[m[1]] {
@@ -97,5 +97,19 @@ func TestRows(t *testing.T) {
 		if len(named) < least {
 			t.Errorf("only %d tests are named in %s: this test sees nothing", len(named), page)
 		}
+	}
+}
+
+// TestPubSubPage: what docs/pubsub.md names is exported by modules/pubsub and modules/pep.
+func TestPubSubPage(t *testing.T) {
+	known := map[string]names{"pubsub": declared(t, "modules/pubsub"), "pep": declared(t, "modules/pep")}
+	all := regexp.MustCompile("`(pubsub|pep)\\.([A-Z][\\w.]*)`").FindAllStringSubmatch(read(t, "docs/pubsub.md"), -1)
+	for _, m := range all {
+		if !known[m[1]].code[m[2]] {
+			t.Errorf("%s.%s is not there", m[1], m[2])
+		}
+	}
+	if len(all) < 60 {
+		t.Errorf("only %d names: this test sees nothing", len(all))
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // IdentityProvider is a module that makes the client something more, such as automation/rpc. No import is needed to be one.
 type IdentityProvider interface {
-	// DiscoIdentity is the category, the type and the name of one more identity, while the module is active.
+	// DiscoIdentity is the category, the type and the name of one more identity, while the module is active. An empty category is none.
 	DiscoIdentity() (category, typ, name string)
 }
 
@@ -42,8 +42,9 @@ func (d *Disco) Own() *Info {
 				i.Features = append(i.Features, p.Features()...)
 			}
 			if p, ok := m.(IdentityProvider); ok {
-				category, typ, name := p.DiscoIdentity()
-				i.Identities = append(i.Identities, Identity{Category: category, Type: typ, Name: name})
+				if category, typ, name := p.DiscoIdentity(); category != "" {
+					i.Identities = append(i.Identities, Identity{Category: category, Type: typ, Name: name})
+				}
 			}
 			if p, ok := m.(FormProvider); ok {
 				i.Forms = append(i.Forms, p.Forms()...)

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -25,6 +26,7 @@ const (
 	MaxItemsExceeded             Condition = "max-items-exceeded"
 	MaxNodesExceeded             Condition = "max-nodes-exceeded"
 	NodeIDRequired               Condition = "nodeid-required"
+	NodeFull                     Condition = "node-full" // all items that it takes
 	NotInRosterGroup             Condition = "not-in-roster-group"
 	NotSubscribed                Condition = "not-subscribed"
 	PayloadTooBig                Condition = "payload-too-big"
@@ -71,6 +73,9 @@ var ErrNotHonoured = errors.New("pubsub: the node is not configured as it must b
 
 // ErrAnswer is returned for an answer that is not one to the request.
 var ErrAnswer = errors.New("pubsub: an answer that makes no sense")
+
+// answerError says what is wrong with an answer.
+func answerError(err error) error { return fmt.Errorf("%w: %w", ErrAnswer, err) }
 
 // wrap names the condition in the error of a request, if there is one.
 func wrap(err error) error {

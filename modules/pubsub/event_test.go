@@ -27,7 +27,7 @@ func inBubble(t *testing.T, cfg pubsub.Config, f func(p *pubsub.PubSub, heard *e
 	synctest.Test(t, func(t *testing.T) {
 		p, s, peer := pair(t, cfg)
 		heard := new(events)
-		p.AddDelegate(pubsub.Delegate{Items: heard, Node: heard}, nil)
+		p.AddDelegate(pubsub.Delegate{Items: heard, Node: heard, Configuration: heard, Subscription: heard}, nil)
 		f(p, heard, func(xml string) string {
 			peer.Inject(xml)
 			synctest.Wait()
@@ -50,7 +50,16 @@ func TestEvents(t *testing.T) {
 			{event("pubsub.example.test", "<purge node='n'/>"), "purged pubsub.example.test n"},
 			{event("pubsub.example.test", "<delete node='n'/>"), "deleted pubsub.example.test n"},
 			{event("pubsub.example.test", "<delete node='n'><redirect uri='xmpp:x@example.test?;node=m'/></delete>"), "deleted ->xmpp:x@example.test?;node=m pubsub.example.test n"},
-			{event("pubsub.example.test", "<configuration node='n'/><subscription node='n'/><items/><purge xmlns='other' node='n'/>"), ""},
+			{event("pubsub.example.test", "<configuration/><subscription node='n'/><subscription jid='@' node='n'/><collection node='n'/><items/><purge xmlns='other' node='n'/>"), ""},
+			{event("pubsub.example.test", "<configuration node='n'/>"), "configured pubsub.example.test n"},
+			{event("pubsub.example.test", "<configuration node='n'><x xmlns='jabber:x:data' type='result'><field var='pubsub#title'><value>T</value></field></x></configuration>"), "configured T pubsub.example.test n"},
+			{event("pubsub.example.test", "<configuration node='n'><x xmlns='jabber:x:data' type='result'><field var='pubsub#title'/><field var='pubsub#title'/></x></configuration>"), "configured pubsub.example.test n"},
+			{event("pubsub.example.test", "<subscription node='n' jid='juliet@example.test' subscription='subscribed' subid='7' expiry='2026-01-02T03:04:05Z'/>"), "subscription subscribed 7 juliet@example.test 2026 pubsub.example.test n"},
+			{event("pubsub.example.test", "<subscription jid='juliet@example.test' subscription='none'/>"), "subscription none  juliet@example.test 1 pubsub.example.test "},
+			{event("pubsub.example.test", "<collection node='c'><associate node='n'/><disassociate node='m'/><x node='x'/></collection>"), "collection [n] [m] pubsub.example.test c"},
+			{event("pubsub.example.test", "<collection><associate node='n'/></collection>"), "collection [n] [] pubsub.example.test "},
+			{"<message from='pubsub.example.test'><event xmlns='http://jabber.org/protocol/pubsub#event'><purge node='n'/></event><headers xmlns='http://jabber.org/protocol/shim'>" +
+				"<header name='Collection'>c</header><header name='SubID'>7</header><header name='SubID'>8</header><header name='Urgency'>high</header></headers></message>", "purged [c] [7 8] pubsub.example.test n"},
 			{"<message from='romeo@example.test'><body>hi</body></message>", ""},
 		} {
 			if got := step(tt.xml); got != tt.want {
@@ -66,7 +75,7 @@ func TestEvents(t *testing.T) {
 
 // TestNotify: an interest is announced and served as long as it lasts.
 func TestNotify(t *testing.T) {
-	nobody := func(xmpp.JID, string) bool { return false }
+	nobody := func(*pubsub.PubSub, xmpp.JID, string) bool { return false }
 	inBubble(t, pubsub.Config{Accept: nobody}, func(p *pubsub.PubSub, heard *events, step func(string) string) {
 		if f := p.Features(); len(f) != 0 {
 			t.Error(f)
@@ -106,7 +115,7 @@ func TestNotify(t *testing.T) {
 
 // TestAccept: the application chooses what it is told.
 func TestAccept(t *testing.T) {
-	ownOnly := func(service xmpp.JID, _ string) bool { return service == xmpp.MustParseJID(own) }
+	ownOnly := func(_ *pubsub.PubSub, service xmpp.JID, _ string) bool { return service == xmpp.MustParseJID(own) }
 	inBubble(t, pubsub.Config{Accept: ownOnly}, func(_ *pubsub.PubSub, _ *events, step func(string) string) {
 		if got := step(event("romeo@example.test", aTune)); got != "" {
 			t.Error(got)

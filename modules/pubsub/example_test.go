@@ -71,7 +71,9 @@ func (watcher) PubSubDidDeleteNode(context.Context, *pubsub.PubSub, pubsub.Event
 
 // A delegate hears of the events of all services.
 func ExampleDelegate() {
-	p := pubsub.New(pubsub.Config{Accept: func(_ xmpp.JID, node string) bool { return node != "noise" }})
+	p := pubsub.New(pubsub.Config{Accept: func(p *pubsub.PubSub, service xmpp.JID, node string) bool {
+		return p.Expected(service) && node != "noise"
+	}})
 	remove := p.AddDelegate(pubsub.Delegate{Items: watcher{}, Node: watcher{}}, nil)
 	fmt.Println(remove(context.Background()))
 	// Output: <nil>

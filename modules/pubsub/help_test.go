@@ -76,6 +76,18 @@ func (e *events) note(what string, ev pubsub.Event) {
 	if ev.Redirect != "" {
 		what += " ->" + ev.Redirect
 	}
+	if t := ev.Config.Get(pubsub.Title); t != "" {
+		what += " " + t
+	}
+	if s := ev.Subscription; s != nil {
+		what += fmt.Sprintf(" %s %s %v %d", s.State, s.SubID, s.JID, s.Expiry.Year())
+	}
+	if ev.Kind == pubsub.CollectionEvent {
+		what += fmt.Sprintf(" %v %v", ev.Added, ev.Removed)
+	}
+	if ev.Collections != nil {
+		what += fmt.Sprintf(" %v %v", ev.Collections, ev.SubIDs)
+	}
 	e.list = append(e.list, fmt.Sprintf("%s %v %s", what, ev.Service, ev.Node))
 	e.last = ev
 }
@@ -100,6 +112,18 @@ func (e *events) PubSubDidRetractItems(_ context.Context, _ *pubsub.PubSub, ev p
 }
 func (e *events) PubSubDidPurgeNode(_ context.Context, _ *pubsub.PubSub, ev pubsub.Event) {
 	e.note("purged", ev)
+}
+func (e *events) PubSubDidConfigureNode(_ context.Context, _ *pubsub.PubSub, ev pubsub.Event) {
+	e.note("configured", ev)
+}
+func (e *events) PubSubDidChangeCollection(_ context.Context, _ *pubsub.PubSub, ev pubsub.Event) {
+	e.note("collection", ev)
+}
+func (e *events) PubSubDidChangeSubscription(_ context.Context, _ *pubsub.PubSub, ev pubsub.Event) {
+	e.note("subscription", ev)
+}
+func (e *events) PubSubDidReceiveSubscriptionRequest(_ context.Context, _ *pubsub.PubSub, r pubsub.SubscriptionRequest) {
+	e.note("asked "+r.Subscriber.String(), pubsub.Event{Service: r.Service, Node: r.Node})
 }
 func (e *events) PubSubDidDeleteNode(_ context.Context, _ *pubsub.PubSub, ev pubsub.Event) {
 	e.note("deleted", ev)

@@ -3,12 +3,14 @@ package pubsub
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/rsm"
 )
 
 // Item is one item of a node.
@@ -40,6 +42,8 @@ type ItemsOptions struct {
 	IDs []string
 	// Max is how many to get at most: those that were published last. It is not for use with IDs. If zero, the service decides.
 	Max int
+	// SubID is the subscription for which they are asked, where the service has several of one address. If zero, none is named.
+	SubID string
 }
 
 // Items returns items of a node (XEP-0060 section 6.5), in the order in which the service gives them. The zero address asks the own account,
@@ -55,6 +59,9 @@ func (p *PubSub) Items(ctx context.Context, service xmpp.JID, node string, o *It
 	if o.Max > 0 {
 		b.A("max_items", fmt.Sprint(o.Max))
 	}
+	if o.SubID != "" {
+		b.A("subid", o.SubID)
+	}
 	for _, id := range o.IDs {
 		b.C("item").A("id", id).Up()
 	}
@@ -62,17 +69,57 @@ func (p *PubSub) Items(ctx context.Context, service xmpp.JID, node string, o *It
 	if err != nil {
 		return nil, err
 	}
+	out, err := itemsIn(iq, node)
+	if len(o.IDs) > 0 {
+		out = slices.DeleteFunc(out, func(i Item) bool { return !slices.Contains(o.IDs, i.ID) })
+	}
+	return out, err
+}
+
+func itemsIn(iq *stanza.IQ, node string) (out []Item, err error) {
 	items := stanza.Child(iq.Child("pubsub", NS), "items", NS)
 	if items == nil || stanza.AttrOr(items, "node", node) != node {
 		return nil, ErrAnswer
 	}
-	var out []Item
 	for e := range stanza.Children(items, "item", NS) {
-		if i := itemOf(e); len(o.IDs) == 0 || slices.Contains(o.IDs, i.ID) {
-			out = append(out, i)
-		}
+		out = append(out, itemOf(e))
 	}
 	return out, nil
+}
+
+// AllItems goes through the items of a node page by page (XEP-0060 section 6.5.4, XEP-0059): it asks for a page when the loop comes to it.
+// page says how large pages are and where to begin; rsm.Request{Max: 50, Last: true} goes backwards. The order is the service's.
+//
+//	for item, err := range p.AllItems(ctx, service, node, rsm.Request{Max: 50}) {
+//		if err != nil {
+//			return err
+//		}
+//	}
+//
+// A service that does not know pages gives what it likes at once, mostly all. The errors are those of [PubSub.Items] and [rsm.Items].
+func (p *PubSub) AllItems(ctx context.Context, service xmpp.JID, node string, page rsm.Request) iter.Seq2[Item, error] {
+	return rsm.Items(ctx, page, rsm.Limits{}, func(ctx context.Context, r rsm.Request) (rsm.Page[Item], error) {
+		return p.ItemsPage(ctx, service, node, r)
+	})
+}
+
+// ItemsPage asks for one page of the items of a node, with which it says where in the list it is. See [PubSub.AllItems].
+func (p *PubSub) ItemsPage(ctx context.Context, service xmpp.JID, node string, r rsm.Request) (page rsm.Page[Item], err error) {
+	b := stanza.New("pubsub", NS).C("items").A("node", node).Up()
+	if r != (rsm.Request{}) {
+		b.Add(r)
+	}
+	iq, err := p.request(ctx, stanza.Get, service, b)
+	if err != nil {
+		return page, err
+	}
+	if page.Items, err = itemsIn(iq, node); err != nil {
+		return page, err
+	}
+	if page.Answer, err = rsm.AnswerOf(iq.Child("pubsub", NS)); err != nil {
+		return rsm.Page[Item]{}, answerError(err)
+	}
+	return page, nil
 }
 
 // Retract removes an item from a node (XEP-0060 section 7.2). With notify its subscribers are told, if the node is not configured to tell them anyway.

@@ -4,11 +4,16 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/stanza/form"
 )
 
-// Names of the options of nodes (XEP-0060 section 16.4.4), those that clients need most.
+// The types of nodes (XEP-0248): values of [NodeType].
+const (
+	Leaf           = "leaf"       // has items; the default
+	CollectionNode = "collection" // has nodes
+)
+
+// Names of the options of nodes and of what is told about them (XEP-0060 sections 16.4.3 and 16.4.4, XEP-0248).
 const (
 	AccessModel           = "pubsub#access_model"             // open, presence, roster, authorize, whitelist
 	PublishModel          = "pubsub#publish_model"            // publishers, subscribers, open
@@ -20,6 +25,40 @@ const (
 	NotifyRetract         = "pubsub#notify_retract"           // true, false
 	NotifyDelete          = "pubsub#notify_delete"            // true, false
 	Title                 = "pubsub#title"                    // text
+	Description           = "pubsub#description"              // text
+	Language              = "pubsub#language"                 // a language
+	PayloadType           = "pubsub#type"                     // the namespace of the payloads
+	Contact               = "pubsub#contact"                  // addresses for questions
+	DeliverNotifications  = "pubsub#deliver_notifications"    // true, false
+	PresenceBasedDelivery = "pubsub#presence_based_delivery"  // true, false: to those online alone
+	NotifyConfig          = "pubsub#notify_config"            // true, false
+	NotifySub             = "pubsub#notify_sub"               // true, false: owners are told of subscriptions
+	ItemExpire            = "pubsub#item_expire"              // seconds, or max
+	ItemReply             = "pubsub#itemreply"                // owner, publisher
+	MaxPayloadSize        = "pubsub#max_payload_size"         // bytes
+	RosterGroupsAllowed   = "pubsub#roster_groups_allowed"    // for the access model roster
+	AllowSubscriptions    = "pubsub#subscribe"                // true, false
+	TemporarySubs         = "pubsub#tempsub"                  // true, false: subscriptions last until the subscriber goes
+	PurgeOffline          = "pubsub#purge_offline"            // true, false
+	NodeType              = "pubsub#node_type"                // leaf, collection
+	InCollection          = "pubsub#collection"               // the collections that a node belongs to
+	ChildNodes            = "pubsub#children"                 // the nodes of a collection
+	ChildrenMax           = "pubsub#children_max"             // a number
+	Creator               = "pubsub#creator"                  // metadata: who has made it
+	CreationDate          = "pubsub#creation_date"            // metadata: when, a time of XEP-0082
+	NumSubscribers        = "pubsub#num_subscribers"          // metadata: how many
+)
+
+// Names of the options of subscriptions (XEP-0060 section 16.4.2).
+const (
+	Deliver           = "pubsub#deliver"            // true, false: whether events are sent
+	Digest            = "pubsub#digest"             // true, false: whether they are collected
+	DigestFrequency   = "pubsub#digest_frequency"   // milliseconds
+	Expire            = "pubsub#expire"             // a time of XEP-0082, or presence
+	IncludeBody       = "pubsub#include_body"       // true, false: whether messages have a text for people
+	ShowValues        = "pubsub#show-values"        // away, chat, dnd, online, xa: when events are sent
+	SubscriptionType  = "pubsub#subscription_type"  // items, nodes: of a collection
+	SubscriptionDepth = "pubsub#subscription_depth" // 1, all: of a collection
 )
 
 // Options are fields of a form by name, each with its values: mostly one, several for lists.
@@ -60,12 +99,16 @@ func (o Options) form(formType string) *form.Form {
 	return f
 }
 
-// optionsOf reads a form. One in which a name is there twice says nothing.
-func optionsOf(x *etree.Element) (Options, error) {
-	f, err := form.Parse(x)
-	if err != nil {
-		return nil, err
+// OptionsOf takes the values out of a form, such as one that a person has filled in. The error matches [form.ErrDuplicate]:
+// a form in which a name is there twice says nothing.
+func OptionsOf(f *form.Form) (Options, error) {
+	if f == nil {
+		return nil, nil
 	}
+	return optionsOfForm(f)
+}
+
+func optionsOfForm(f *form.Form) (Options, error) {
 	o := make(Options, len(f.Fields))
 	for _, field := range f.Fields {
 		if field.Var == "" || field.Var == form.FormTypeVar {

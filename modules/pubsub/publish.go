@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -42,24 +43,12 @@ func PublicOptions() *PublishOptions {
 // It returns [ErrNoPublishOptions], [ErrNotHonoured] and an [*Error] of [PreconditionNotMet] as [PublishOptions] says:
 // nothing is published then. Others are as with [xmpp.Stream.SendIQ].
 func (p *PubSub) Publish(ctx context.Context, service xmpp.JID, node string, i Item, o *PublishOptions) (id string, err error) {
-	if o == nil || len(o.Config) == 0 {
-		return p.publish(ctx, service, node, i, nil)
-	}
-	session := p.current()
-	switch ok, err := p.Supports(ctx, service, "publish-options"); {
-	case err != nil:
+	config, err := p.prepare(ctx, service, node, o)
+	if err != nil {
 		return "", err
-	case !ok:
-		return "", ErrNoPublishOptions
 	}
-	if o.Verify && !session.isVerified(service, node, o.Config) {
-		if err := p.verify(ctx, service, node, o); err != nil {
-			return "", err
-		}
-		session.noteVerified(service, node, o.Config)
-	}
-	id, err = p.publish(ctx, service, node, i, o.Config)
-	if !errors.Is(err, PreconditionNotMet) || !o.Reconfigure {
+	id, err = p.publish(ctx, service, node, i, config)
+	if config == nil || !errors.Is(err, PreconditionNotMet) || !o.Reconfigure {
 		return id, err
 	}
 	if err := p.reconfigure(ctx, service, node, o); err != nil {
@@ -68,7 +57,88 @@ func (p *PubSub) Publish(ctx context.Context, service xmpp.JID, node string, i I
 	return p.publish(ctx, service, node, i, o.Config)
 }
 
-func (p *PubSub) publish(ctx context.Context, service xmpp.JID, node string, i Item, config Options) (string, error) {
+// PublishAll publishes items at a node, in that order, without waiting for the answer to one before the next is sent, and returns the ids of those that were published.
+// The first goes alone, so that the node is there, and configured as o demands, before the others. At the first refusal no more are sent;
+// the ids are then those up to the one that was refused, while some after it, at most 32, may have been published too. Everything else is as with [PubSub.Publish].
+//
+// Each item is a request of its own: services take only the first of several in one (XEP-0060 section 7.1.1 has one), or refuse them all.
+func (p *PubSub) PublishAll(ctx context.Context, service xmpp.JID, node string, items []Item, o *PublishOptions) (ids []string, err error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	id, err := p.Publish(ctx, service, node, items[0], o)
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, id)
+	config, err := p.prepare(ctx, service, node, o)
+	if err != nil {
+		return ids, err
+	}
+	s, err := p.Active()
+	if err != nil {
+		return ids, err
+	}
+	type sent struct {
+		id   string
+		wait func(context.Context) (*stanza.IQ, error)
+	}
+	var flying []sent
+	take := func() { // takes the answer of the oldest one
+		iq, e := flying[0].wait(ctx)
+		if err == nil && e != nil {
+			err = wrap(e)
+		} else if err == nil {
+			ids = append(ids, publishedIn(iq, flying[0].id))
+		}
+		flying = flying[1:]
+	}
+	for _, i := range items[1:] {
+		if len(flying) == maxFlying {
+			take()
+		}
+		if err != nil {
+			break
+		}
+		wait, e := s.StartIQ(ctx, stanza.NewIQ(stanza.Set, service, publishing(node, i, config)), nil)
+		if e != nil {
+			err = e
+			break
+		}
+		flying = append(flying, sent{i.ID, wait})
+	}
+	for len(flying) > 0 {
+		take()
+	}
+	return ids, err
+}
+
+// maxFlying is how many items are sent before the answer to the first of them has come.
+const maxFlying = 32
+
+// prepare does what options demand before an item leaves, and returns what goes with it: nil for no options.
+func (p *PubSub) prepare(ctx context.Context, service xmpp.JID, node string, o *PublishOptions) (Options, error) {
+	if o == nil || len(o.Config) == 0 {
+		return nil, nil
+	}
+	session := p.current()
+	switch ok, err := p.Supports(ctx, service, "publish-options"); {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, ErrNoPublishOptions
+	}
+	if o.Verify && !session.isVerified(service, node, o.Config) {
+		if err := p.verify(ctx, service, node, o); err != nil {
+			return nil, err
+		}
+		session.noteVerified(service, node, o.Config)
+	}
+	return o.Config, nil
+}
+
+// publishing makes the payload of a request.
+func publishing(node string, i Item, config Options) *stanza.Builder {
 	b := stanza.New("pubsub", NS).C("publish").A("node", node).C("item")
 	if i.ID != "" {
 		b.A("id", i.ID)
@@ -80,12 +150,21 @@ func (p *PubSub) publish(ctx context.Context, service xmpp.JID, node string, i I
 	if config != nil {
 		b.C("publish-options").Add(config.form(NS + "#publish-options"))
 	}
-	iq, err := p.request(ctx, stanza.Set, service, b)
+	return b
+}
+
+// publishedIn is the id in an answer, or that of the item.
+func publishedIn(iq *stanza.IQ, id string) string {
+	item := stanza.Child(stanza.Child(iq.Child("pubsub", NS), "publish", NS), "item", NS)
+	return strings.Clone(stanza.AttrOr(item, "id", id))
+}
+
+func (p *PubSub) publish(ctx context.Context, service xmpp.JID, node string, i Item, config Options) (string, error) {
+	iq, err := p.request(ctx, stanza.Set, service, publishing(node, i, config))
 	if err != nil {
 		return "", err
 	}
-	item := stanza.Child(stanza.Child(iq.Child("pubsub", NS), "publish", NS), "item", NS)
-	return stanza.AttrOr(item, "id", i.ID), nil
+	return publishedIn(iq, i.ID), nil
 }
 
 // verify makes the node what the options demand, before anything is published at it.

@@ -8,7 +8,14 @@
 //	id, err := p.Publish(ctx, xmpp.JID{}, "http://jabber.org/protocol/tune", pubsub.Item{Payload: tune}, nil)
 //
 // What others publish comes to the delegates, and, for the nodes of contacts that the application is interested in, to the function given to
-// [PubSub.Notify]. Who has sent an event is checked: an account's items are told by that account's bare address alone.
+// [PubSub.Notify]. Who has sent an event is checked: an account's items are told by that account's bare address alone, and only who is [PubSub.Expected] is heard.
+//
+// Payloads are elements. [Typed] turns those of a node into values of the application's own type and back.
+//
+//	sub, err := p.Subscribe(ctx, news, "princely_musings", pubsub.Subscriber{}, nil)
+//	for item, err := range p.AllItems(ctx, news, "princely_musings", rsm.Request{Max: 50}) { … }
+//
+// Services of a server are found with modules/disco: Find(ctx, disco.PubSub).
 package pubsub
 
 import (
@@ -30,10 +37,11 @@ const (
 
 // Config tunes a [PubSub].
 type Config struct {
-	// Accept says which events are told: those of what node of what service, both as they are in an [Event]. It runs on the goroutine that reads:
-	// it must be quick and must not wait. The functions given to [PubSub.Notify] are not asked it.
-	// If zero, all whose sender may tell them.
-	Accept func(service xmpp.JID, node string) bool
+	// Accept says which events delegates are told: those of what node of what service, both as they are in an [Event] or [SubscriptionRequest].
+	// It decides alone; [Only] makes one. What cannot come from a service, see [EventsIn], it is not asked about. It runs on the goroutine that reads:
+	// it must be quick and must not wait. For the functions given to [PubSub.Notify] it is not asked.
+	// If zero, those of [PubSub.Expected].
+	Accept func(p *PubSub, service xmpp.JID, node string) bool
 }
 
 // PubSub is the module: a client of any number of services. Make it with [New].
@@ -44,7 +52,8 @@ type PubSub struct {
 
 	mu        sync.Mutex
 	interests []*interest
-	session   *session // what was found out in this session
+	sources   []xmpp.JID // services that the application deals with, in order
+	session   *session   // what was found out in this session
 }
 
 // New makes a module that is not active yet.

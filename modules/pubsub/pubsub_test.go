@@ -227,7 +227,7 @@ func TestModule(t *testing.T) {
 	}
 	var _ xmpp.FeatureProvider = p
 	xmpptest.CheckDelegate(t, p)
-	xmpptest.CheckDelegate(t, new(events), (*pubsub.ItemsDelegate)(nil), (*pubsub.NodeDelegate)(nil))
+	xmpptest.CheckDelegate(t, new(events), (*pubsub.ItemsDelegate)(nil), (*pubsub.NodeDelegate)(nil), (*pubsub.ConfigurationDelegate)(nil), (*pubsub.SubscriptionDelegate)(nil))
 	p.Deactivate()
 	if _, err := p.Items(t.Context(), pep, "n", nil); !errors.Is(err, xmpp.ErrInvalidState) {
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -191,3 +192,53 @@ func TestSec_ORG10(t *testing.T) {
 
 // typed gives a form its type.
 func typed(form, typ string) string { return strings.Replace(form, "#TYPE", "#"+typ, 1) }
+
+// TestSec_ORG09_Strangers: what anybody's server sends unasked is not told, be it an event or a request for leave.
+func TestSec_ORG09_Strangers(t *testing.T) {
+	checkGoroutines(t)
+	synctest.Test(t, func(t *testing.T) {
+		p, s, peer := pair(t, pubsub.Config{})
+		if err := (&contacts{list: []string{"romeo@example.test"}, known: true}).Activate(s); err != nil {
+			t.Fatal(err)
+		}
+		heard := new(events)
+		p.AddDelegate(pubsub.Delegate{Items: heard, Node: heard, Configuration: heard, Subscription: heard}, nil)
+		p.Notify(tuneNode, nil, heard.handler("notified"))
+		step := func(xml string) string {
+			peer.Inject(xml)
+			synctest.Wait()
+			return heard.take()
+		}
+		for name, xml := range map[string]string{
+			"an account elsewhere":                  event("mallory@evil.example", aTune),
+			"a service elsewhere":                   event("evil.example", aTune),
+			"a service that sounds like the own":    event("pubsubexample.test", aTune),
+			"an account of the server, no contact":  event("mallory@example.test", aTune),
+			"a node that was deleted elsewhere":     event("evil.example", "<delete node='n'><redirect uri='xmpp:evil.example'/></delete>"),
+			"a subscription that was never made":    event("evil.example", "<subscription node='n' jid='juliet@example.test' subscription='subscribed'/>"),
+			"a request for leave of another domain": request("evil.example", fields),
+			"a request for leave of a client":       request("pubsub.example.test/x", fields),
+			"a request for leave of a contact's":    request("romeo@example.test/x", fields),
+			"a request that says two things":        request("pubsub.example.test", fields+"<field var='pubsub#node'><value>m</value></field>"),
+			"a request for nobody":                  request("pubsub.example.test", "<field var='pubsub#node'><value>n</value></field>"),
+			"a request about nothing":               request("pubsub.example.test", strings.Replace(fields, "<value>n</value>", "", 1)),
+			"a request that came back":              strings.Replace(request("pubsub.example.test", fields), "<message ", "<message type='error' ", 1),
+			"a request in a room":                   strings.Replace(request("room@muc.example.test", fields), "<message ", "<message type='groupchat' ", 1),
+			"an answer for a request":               strings.Replace(request("pubsub.example.test", fields), "type='form'", "type='submit'", 1),
+		} {
+			if got := step(xml); got != "" {
+				t.Errorf("%s: heard %q", name, got)
+			}
+		}
+		for xml, want := range map[string]string{
+			event("romeo@example.test", aTune):     "items 1=a romeo@example.test " + tuneNode,
+			event("pubsub.example.test", aTune):    "items 1=a pubsub.example.test " + tuneNode,
+			request("pubsub.example.test", fields): "asked romeo@example.test pubsub.example.test n",
+		} {
+			if got := step(xml); !strings.Contains(got, want) {
+				t.Errorf("%s: %q, want %q", xml, got, want)
+			}
+		}
+		s.Disconnect()
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -106,11 +107,14 @@ func discover(ctx context.Context, s *xmpp.Stream, to xmpp.JID) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for f := range stanza.Children(iq.Child("query", nsInfo), "feature", nsInfo) {
+	return featuresIn(iq.Child("query", nsInfo)), nil
+}
+
+func featuresIn(query *etree.Element) (out []string) {
+	for f := range stanza.Children(query, "feature", nsInfo) {
 		if v := stanza.AttrOr(f, "var", ""); v != "" {
 			out = append(out, strings.Clone(v))
 		}
 	}
-	return out, nil
+	return out
 }

@@ -265,6 +265,18 @@ func (r *Roster) SharesPresence(with xmpp.JID) (yes, known bool) {
 	return it != nil && it.sub.From(), true
 }
 
+// IsContact makes the roster an [xmpp.ContactFinder]: it reports whether somebody is subscribed to the account's presence or the account to theirs.
+// known is false unless the roster was fetched in this session.
+func (r *Roster) IsContact(jid xmpp.JID) (yes, known bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if !r.has || jid.IsZero() {
+		return false, false
+	}
+	it := r.items[jid.Bare()]
+	return it != nil && (it.sub.From() || it.sub.To()), true
+}
+
 // KeepAvatar makes the roster an [xmpp.AvatarKeeper]: it notes the hash of a contact's avatar, which [Contact.AvatarHash] tells.
 // It is stored with the contact. Of those who are not contacts, and what is no SHA-1 in lower-case hexadecimal, nothing is noted.
 func (r *Roster) KeepAvatar(of xmpp.JID, hash string) {

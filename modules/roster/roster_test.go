@@ -41,6 +41,9 @@ func TestFetch(t *testing.T) {
 		if yes, known := x.r.SharesPresence(xmpp.MustParseJID("romeo@example.net")); yes || known {
 			t.Error("SharesPresence without a roster:", yes, known)
 		}
+		if yes, known := x.r.IsContact(xmpp.MustParseJID("romeo@example.net")); yes || known {
+			t.Error("IsContact without a roster:", yes, known)
+		}
 		peer.Play(`
 			C: <iq id='{id}' type='get'><query xmlns='jabber:iq:roster'/></iq>
 			C: <presence/>
@@ -59,6 +62,16 @@ func TestFetch(t *testing.T) {
 			if yes, known := x.r.SharesPresence(xmpp.MustParseJID(jid)); yes != want || !known {
 				t.Errorf("SharesPresence(%s): %v, %v", jid, yes, known)
 			}
+		}
+		for jid, want := range map[string]bool{
+			"romeo@example.net": true, "romeo@example.net/x": true, "mercutio@example.com": true, "benvolio@example.net": true, "nurse@example.com": false, "paris@example.net": false,
+		} {
+			if yes, known := x.r.IsContact(xmpp.MustParseJID(jid)); yes != want || !known {
+				t.Errorf("IsContact(%s): %v, %v", jid, yes, known)
+			}
+		}
+		if yes, known := x.r.IsContact(xmpp.JID{}); yes || known {
+			t.Error("IsContact with nobody:", yes, known)
 		}
 		if yes, known := x.r.SharesPresence(xmpp.JID{}); yes || known {
 			t.Error("SharesPresence with nobody:", yes, known)

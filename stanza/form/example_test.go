@@ -44,3 +44,33 @@ func ExampleNew() {
 	// Output:
 	// <x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE" type="hidden"><value>urn:xmpp:mam:2</value></field><field var="with"><value>juliet@example.test</value></field></x>
 }
+
+// Options of a node, as a Go struct.
+type options struct {
+	Title  string   `form:"pubsub#title,omitempty"`
+	Access string   `form:"pubsub#access_model"`
+	Max    int      `form:"pubsub#max_items,omitempty"`
+	Notify bool     `form:"pubsub#deliver_notifications"`
+	Groups []string `form:"pubsub#roster_groups_allowed"`
+}
+
+// A form is made of a struct, and read into one.
+func ExampleMarshal() {
+	f, err := form.Marshal(form.TypeSubmit, "http://jabber.org/protocol/pubsub#node_config", options{Access: "roster", Notify: true, Groups: []string{"Friends"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, x := range f.Fields[1:] {
+		fmt.Println(x.Var, x.Values)
+	}
+	var back options
+	fmt.Println(form.Unmarshal(f, &back), back.Access, back.Notify, back.Groups)
+	fmt.Println(form.Unmarshal(f.Set("pubsub#max_items", "many"), &back))
+	// Output:
+	// pubsub#access_model [roster]
+	// pubsub#deliver_notifications [true]
+	// pubsub#roster_groups_allowed [Friends]
+	// <nil> roster true [Friends]
+	// form: field "pubsub#max_items": not a value for this field: "many" is no int
+}

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/jid"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
 )
 
 // FieldType says what a field holds (XEP-0004 section 3.3). One that is empty or unknown counts as [TextSingle].
@@ -35,6 +38,10 @@ type Field struct {
 	Required bool      // it must be filled in
 	Values   []string  // as they are written; use the methods for what they mean
 	Options  []Option  // of a list
+
+	Media      *Media           // to be shown beside it (XEP-0221); nil if there is none
+	Validation *Validation      // what its values must be (XEP-0122); nil if nothing is said
+	Extra      []*etree.Element // what else stands in it, of other namespaces
 }
 
 // Option is something to choose.
@@ -78,6 +85,32 @@ func parseBool(s string) (v, ok bool) {
 	return false, false
 }
 
+// Int is the value as an integer. The error is a [*FieldError] that matches [ErrValue], also where there is no value.
+func (x *Field) Int() (int, error) {
+	n, ok := stanza.ParseInt[int](x.Value())
+	if !ok {
+		return 0, x.wrong("integer")
+	}
+	return n, nil
+}
+
+// Time is the value as a date and time of XEP-0082. The error is a [*FieldError] that matches [ErrValue], also where there is no value.
+func (x *Field) Time() (time.Time, error) {
+	t, err := datetime.Parse(x.Value())
+	if err != nil {
+		return t, x.wrong("date and time")
+	}
+	return t, nil
+}
+
+func (x *Field) wrong(want string) error {
+	name := ""
+	if x != nil {
+		name = x.Var
+	}
+	return &FieldError{name, fmt.Errorf("%w: %.40q is no %s", ErrValue, x.Value(), want)}
+}
+
 // JID is the value as an address. The error matches [jid.ErrInvalid]; no value is an error too.
 func (x *Field) JID() (jid.JID, error) { return jid.Parse(x.Value()) }
 
@@ -107,8 +140,36 @@ func (t FieldType) multiple() bool {
 	return t == ListMulti || t == JIDMulti || t == TextMulti || t == Hidden
 }
 
+// validated reports whether XEP-0122 counts for fields of the type.
+func (t FieldType) validated() bool {
+	return t != Boolean && t != Hidden && t != Fixed && t != JIDSingle && t != JIDMulti
+}
+
 // accept brings values into the form in which they are sent, or refuses them.
 func (x *Field) accept(values []string) ([]string, error) {
+	values, err := x.typed(values)
+	if err != nil || x.Validation == nil || !x.Type.validated() || len(values) == 1 && values[0] == "" {
+		return values, err // an empty value is none; whether there must be one is another question
+	}
+	for _, v := range values {
+		if err := x.Validation.Check(v); err != nil {
+			return nil, err
+		}
+	}
+	if x.Type == ListMulti {
+		return values, x.Validation.count(len(values))
+	}
+	return values, nil
+}
+
+// offered reports whether a list has the value, or takes others as well.
+func (x *Field) offered(v string) bool {
+	return len(x.Options) == 0 || x.Validation != nil && x.Validation.Method == Open ||
+		slices.ContainsFunc(x.Options, func(o Option) bool { return o.Value == v })
+}
+
+// typed is accept for the type of the field.
+func (x *Field) typed(values []string) ([]string, error) {
 	if x.Type == TextMulti {
 		var lines []string
 		for _, v := range values {
@@ -128,7 +189,7 @@ func (x *Field) accept(values []string) ([]string, error) {
 		}
 	case ListSingle, ListMulti:
 		for _, v := range values {
-			if len(x.Options) > 0 && !slices.ContainsFunc(x.Options, func(o Option) bool { return o.Value == v }) {
+			if !x.offered(v) {
 				return nil, fmt.Errorf("%w: %.40q is not offered", ErrValue, v)
 			}
 		}
@@ -172,7 +233,12 @@ func (fs Fields) Value(name string) string { return fs.Get(name).Value() }
 func (fs Fields) copy() Fields {
 	out := slices.Clone(fs)
 	for i := range out {
-		out[i].Values, out[i].Options = slices.Clone(out[i].Values), slices.Clone(out[i].Options)
+		x := &out[i]
+		x.Values, x.Options, x.Media, x.Extra = slices.Clone(x.Values), slices.Clone(x.Options), x.Media.copy(), copyExtra(x.Extra)
+		if x.Validation != nil {
+			v := *x.Validation
+			x.Validation = &v
+		}
 	}
 	return out
 }
@@ -187,6 +253,8 @@ func (fs Fields) write(b *stanza.Builder) {
 		if x.Desc != "" {
 			b.C("desc").T(x.Desc).Up()
 		}
+		x.Media.write(b)
+		x.Validation.write(b)
 		if x.Required {
 			b.C("required").Up()
 		}
@@ -198,6 +266,7 @@ func (fs Fields) write(b *stanza.Builder) {
 			set(b, "label", o.Label)
 			b.C("value").T(o.Value).Up().Up()
 		}
+		writeExtra(b, x.Extra)
 		b.Up()
 	}
 }

@@ -1,7 +1,16 @@
-// Package form reads, fills in and writes data forms: XEP-0004, with the FORM_TYPE of XEP-0068.
+// Package form reads, fills in and writes data forms: XEP-0004, with the FORM_TYPE of XEP-0068, the validation of XEP-0122,
+// the layout of XEP-0141, the media of XEP-0221, and the challenges of XEP-0158.
 //
 // A form that somebody has sent is read with [Parse], asked by the names of its fields, and answered with [Form.Submit],
 // which refuses what the form does not allow. A query that is made of a form begins with [New].
+//
+// A form can also be read into a Go struct and be made of one: see [Marshal] and [Unmarshal].
+//
+//	type options struct {
+//		Access string        `form:"pubsub#access_model"`
+//		Max    int           `form:"pubsub#max_items,omitempty"`
+//		Since  *time.Time    `form:"{urn:example}since"`
+//	}
 package form
 
 import (
@@ -78,6 +87,9 @@ type Form struct {
 	Fields       Fields   // in order
 	Reported     Fields   // what the items have: their names, labels and types (section 3.4)
 	Items        []Fields // a table, with a row for each
+
+	Pages []Section        // how the fields are laid out (XEP-0141); nil if nothing is said
+	Extra []*etree.Element // what else stands in it, of other namespaces
 }
 
 // New makes a form. A form type that is not empty becomes its first field (XEP-0068 section 3).
@@ -165,7 +177,10 @@ func (f *Form) Copy() *Form {
 	}
 	out := *f
 	out.Instructions = append([]string(nil), f.Instructions...)
-	out.Fields, out.Reported, out.Items = f.Fields.copy(), f.Reported.copy(), nil
+	out.Fields, out.Reported, out.Items, out.Pages, out.Extra = f.Fields.copy(), f.Reported.copy(), nil, nil, copyExtra(f.Extra)
+	for i := range f.Pages {
+		out.Pages = append(out.Pages, f.Pages[i].copy())
+	}
 	for _, item := range f.Items {
 		out.Items = append(out.Items, item.copy())
 	}
@@ -189,6 +204,11 @@ func (f *Form) Element() *etree.Element {
 	for _, s := range f.Instructions {
 		b.C("instructions").T(s).Up()
 	}
+	for i := range f.Pages {
+		b.C("page", NSLayout)
+		f.Pages[i].write(b)
+		b.Up()
+	}
 	f.Fields.write(b)
 	if len(f.Reported) > 0 {
 		b.C("reported")
@@ -200,13 +220,14 @@ func (f *Form) Element() *etree.Element {
 		item.write(b)
 		b.Up()
 	}
+	writeExtra(b, f.Extra)
 	return b.Element()
 }
 
 // Parse reads the element {jabber:x:data}x. The form shares nothing with e. The errors are [ErrNotForm] and [ErrTooBig].
 //
-// It is lenient where specifications had no clear word: parts may come in any order, unknown elements are left out,
-// an unknown type of a field is text-single. Two fields of one name are both there, and the first one counts;
+// It is lenient where specifications had no clear word: parts may come in any order, an unknown type of a field is text-single.
+// Elements of other namespaces are kept in Extra and written again; unknown ones of its own are left out. Two fields of one name are both there, and the first one counts;
 // [Form.Check] tells of them. Nothing that a form points to, such as media, is ever fetched.
 func Parse(e *etree.Element) (*Form, error) {
 	if !stanza.Is(e, "x", NS) {
@@ -218,8 +239,22 @@ func Parse(e *etree.Element) (*Form, error) {
 	}
 	f.Type = Type(strings.Clone(string(f.Type)))
 	p := parser{left: MaxValues}
-	for c := range stanza.Children(e, stanza.Any, NS) {
+	for c := range stanza.Children(e, stanza.Any, stanza.Any) {
 		var err error
+		if stanza.Namespace(c) != NS {
+			if stanza.Is(c, "page", NSLayout) {
+				var page Section
+				page, err = p.section(c, 1)
+				f.Pages = append(f.Pages, page)
+				p.left--
+			} else {
+				f.Extra, err = p.extra(f.Extra, c)
+			}
+			if err != nil || p.left < 0 {
+				return nil, ErrTooBig
+			}
+			continue
+		}
 		switch c.Tag {
 		case "title":
 			f.Title = strings.Clone(stanza.Text(c))
@@ -265,7 +300,13 @@ func (p *parser) field(list Fields, e *etree.Element) (Fields, error) {
 		return nil, ErrTooBig
 	}
 	x := Field{Var: attr(e, "var"), Type: FieldType(attr(e, "type")), Label: attr(e, "label")}
-	for c := range stanza.Children(e, stanza.Any, NS) {
+	for c := range stanza.Children(e, stanza.Any, stanza.Any) {
+		if stanza.Namespace(c) != NS {
+			if err := p.beside(&x, c); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		switch c.Tag {
 		case "value":
 			x.Values = append(x.Values, strings.Clone(stanza.Text(c)))
@@ -283,6 +324,22 @@ func (p *parser) field(list Fields, e *etree.Element) (Fields, error) {
 		}
 	}
 	return append(list, x), nil
+}
+
+// beside reads what a field holds of other namespaces.
+func (p *parser) beside(x *Field, c *etree.Element) (err error) {
+	switch {
+	case stanza.Is(c, "validate", NSValidate) && x.Validation == nil:
+		x.Validation = parseValidation(c)
+	case stanza.Is(c, "media", NSMedia) && x.Media == nil:
+		x.Media = p.media(c)
+	default:
+		x.Extra, err = p.extra(x.Extra, c)
+	}
+	if p.left < 0 {
+		return ErrTooBig
+	}
+	return err
 }
 
 func attr(e *etree.Element, name string) string { return strings.Clone(stanza.AttrOr(e, name, "")) }

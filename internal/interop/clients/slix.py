@@ -22,7 +22,7 @@ class Client(slixmpp.ClientXMPP):
         self.ca_certs = ca
         self.auto_authorize = None  # subscriptions are answered when told so
         self.auto_subscribe = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0054", "xep_0115", "xep_0085"):
+        for plugin in ("xep_0030", "xep_0045", "xep_0050", "xep_0054", "xep_0115", "xep_0085"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": False})
         for name in ("message", "receipt_received", "presence", "roster_update", "groupchat_presence", "groupchat_subject"):
@@ -105,6 +105,30 @@ class Client(slixmpp.ClientXMPP):
     async def do_features(self, jid):
         info = await self.plugin["xep_0030"].get_info(jid=jid, local=False, cached=False)
         return {"features": sorted(info["disco_info"]["features"])}
+
+    async def do_offer(self, node, name):
+        def ask(iq, session):
+            form = self.plugin["xep_0004"].make_form("form", "Who are you?")
+            form.add_field(var="name", ftype="text-single", label="Name", required=True)
+            session["payload"], session["next"], session["has_next"] = form, greet, False
+            return session
+
+        def greet(form, session):
+            session["payload"], session["next"] = None, None
+            session["notes"] = [("info", "Hello, " + form.get_values()["name"] + "!")]
+            return session
+
+        self.plugin["xep_0050"].add_command(node=node, name=name, handler=ask)
+
+    async def do_run(self, jid, node, name):
+        commands = self.plugin["xep_0050"]
+        items = (await commands.get_commands(jid=slixmpp.JID(jid)))["disco_items"]["items"]
+        first = (await commands.send_command(jid, node))["command"]
+        form = first["form"]
+        form["type"] = "submit"
+        form.set_values({"name": name})
+        last = (await commands.send_command(jid, node, action=first["actions"].pop(), payload=form, sessionid=first["sessionid"]))["command"]
+        return {"offered": [i[2] for i in items], "status": last["status"], "notes": [n[1] for n in last["notes"]]}
 
     async def do_join(self, room, nick):
         await self.plugin["xep_0045"].join_muc_wait(room, nick, maxstanzas=0, timeout=10)
