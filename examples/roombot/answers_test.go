@@ -4,33 +4,19 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with.
-func checkGoroutines(t testing.TB) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 400 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<20)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
+var checkGoroutines = testkit.Goroutines
 
 // told is what a bot tells.
 type told struct {

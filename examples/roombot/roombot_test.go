@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/muc"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -32,12 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(integration.Main(m))
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // TestPlay: what the program shows without flags.
 func TestPlay(t *testing.T) {

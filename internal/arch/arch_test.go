@@ -25,7 +25,7 @@ var floors = []struct {
 	{"internal/integration", 5}, {"internal/interop", 5}, {"internal/reliability", 5},
 	{"modules", 4}, {"modules/", 4},
 	{"", 3},
-	{"internal/xmlstream", 2}, {"internal/transport", 2}, {"internal/testserver", 2},
+	{"internal/xmlstream", 2}, {"internal/transport", 2}, {"internal/testserver", 2}, {"internal/testkit", 0},
 	{"stanza/datetime", 0}, {"stanza", 1}, {"stanza/", 1},
 	{"jid", 0}, {"sasl", 0},
 }

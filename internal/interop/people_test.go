@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/caps"
 	"github.com/go-xmppframework/xmpp/modules/chatstates"
 	"github.com/go-xmppframework/xmpp/modules/disco"
@@ -83,12 +84,7 @@ func (o *ours) until(t *testing.T, who xmpp.JID, ok func(c roster.Contact) bool)
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // befriend makes both see each other's presence: theirs asks, ours accepts and asks, theirs accepts.
 func befriend(t *testing.T, o *ours, theirs *Client) {

@@ -14,6 +14,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/caps"
 	"github.com/go-xmppframework/xmpp/modules/disco"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -22,12 +23,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // reply is what one of the others does when it is asked.
 type reply struct {

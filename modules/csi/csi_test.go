@@ -15,6 +15,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/csi"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -92,12 +93,7 @@ func login(t *testing.T, s *xmpp.Stream) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // TestTranscript is XEP-0352 sections 3 and 4 on the wire: the two elements, each state once, nothing for the first.
 func TestTranscript(t *testing.T) {

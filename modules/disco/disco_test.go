@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/disco"
 	"github.com/go-xmppframework/xmpp/modules/ping"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -36,12 +37,7 @@ func pair(t *testing.T, cfg disco.Config) (*disco.Disco, *xmpp.Stream, *xmpptest
 	return d, s, peer
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // quiet asks for nothing by itself.
 var quiet = disco.Config{NoAutoFetch: true}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/pep"
 	"github.com/go-xmppframework/xmpp/modules/pubsub"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -22,20 +22,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-	})
-}
+var checkGoroutines = testkit.Goroutines
 
 // coding is a value, and the payload that it makes; and one that comes of a payload, if that is another.
 type coding[T any] struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/privatexml"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -21,12 +22,7 @@ func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
 const ns = "https://example.com/prefs"
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // pair is a stream with the module on it, and the server's end.
 func pair(t *testing.T) (*privatexml.PrivateXML, *xmpp.Stream, *xmpptest.Peer) {

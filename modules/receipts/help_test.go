@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/receipts"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -20,28 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<16)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var checkGoroutines, must = testkit.Goroutines, testkit.Must
 
 // val is the value of a call that must not fail.
 func val[T any](v T, err error) T {

@@ -9,33 +9,19 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/reconnect"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 	socks "golang.org/x/net/proxy"
 )
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<20)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
+var checkGoroutines = testkit.Goroutines
 
 // proxy is an HTTP proxy that knows CONNECT, RFC 9110 section 9.3.6, or a SOCKS5 proxy, RFC 1928.
 type proxy struct {

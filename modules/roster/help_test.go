@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/stanza"
 	"github.com/go-xmppframework/xmpp/xmpptest"
@@ -35,28 +35,7 @@ func serve(t testing.TB, can ...string) *xmpptest.Server {
 	return xmpptest.NewServer(t, xmpptest.WithTimeout(time.Hour), xmpptest.Without(without...))
 }
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with.
-func checkGoroutines(t testing.TB) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<20)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var checkGoroutines, must = testkit.Goroutines, testkit.Must
 
 // events are what delegates heard, in order.
 type events struct {

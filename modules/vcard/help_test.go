@@ -3,29 +3,13 @@ package vcard_test
 import (
 	"context"
 	"errors"
-	"runtime"
-	"testing"
-	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/vcard"
 )
 
-// checkGoroutines fails the test if it ends with more goroutines than it began with. In a bubble synctest does that.
-func checkGoroutines(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<16)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
+var checkGoroutines = testkit.Goroutines
 
 var errBroken = errors.New("broken")
 

@@ -4,31 +4,18 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"testing"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 )
 
 var juliet, romeo = xmpp.MustParseJID("juliet@example.test"), xmpp.MustParseJID("romeo@example.test")
 
 // CheckGoroutines fails the test if it ends with more goroutines than it began with.
-func CheckGoroutines(t testing.TB) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 400 {
-			if runtime.NumGoroutine() <= before {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		buf := make([]byte, 1<<20)
-		t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-	})
-}
+var CheckGoroutines = testkit.Goroutines
 
 // EachSource runs f with an empty database of each kind.
 func EachSource(t *testing.T, f func(t *testing.T, source string)) {
