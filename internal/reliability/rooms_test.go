@@ -175,7 +175,8 @@ func (p *phone) check(ctx context.Context, t *testing.T, want, anew int) {
 	defer p.log.mu.Unlock()
 	for name, lines := range map[string][]string{"the delegate": p.log.lines, "the storage": stored} {
 		if wrong, next := inOrder(lines); wrong != "" || len(lines) != want {
-			t.Errorf("%s has %d messages of %d, %v: %s", name, len(lines), want, next, wrong)
+			t.Errorf("%s has %d messages of %d, %v: %s; %v, %d new sessions, joined again %d times, %d catch-ups, left %d times",
+				name, len(lines), want, next, wrong, p.room.State(), p.news, p.log.rejoins, p.log.caught, len(p.log.left))
 		}
 	}
 	if p.news < anew || len(p.log.failed) > 0 || p.log.rejoins < anew || !p.room.Joined() {
@@ -245,7 +246,7 @@ func talk(ctx context.Context, t *testing.T, cfg xmpp.Config, room xmpp.JID, nic
 		t.Error(err)
 		return 0
 	}
-	defer s.Close(context.Background())
+	t.Cleanup(func() { _ = s.Close(context.Background()) }) // not before: a room without occupants is gone, and its archive with it
 	if err := errors.Join(m.Activate(s), s.Login(ctx)); err != nil {
 		t.Error(err)
 		return 0
