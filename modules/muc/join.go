@@ -89,6 +89,7 @@ type attempt struct {
 // meanwhile what is said is held back, so that everything is told in order, and Join waits for 10 s at most. An [ArchiveDelegate] hears when that is over.
 // Messages that are known are left out: those with the same stanza-id of a room that has such ids; otherwise those of the same sender with the same origin-id or id.
 // Only what the room tells as history is looked at in this way: what is said live is always told.
+// What is said while the archive is read may come from there first and is then told as delayed, too: a bot that leaves out old commands does better to look at Message.Time.
 func (r *Room) Join(ctx context.Context, nick string, opts JoinOptions) error {
 	s, err := r.m.Active()
 	if err != nil {

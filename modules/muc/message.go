@@ -22,7 +22,7 @@ type Message struct {
 	ID         string   // the id attribute
 	Body       string   // in the language of the stream, or the first; empty for messages that say nothing to people, such as chat states
 	Time       time.Time
-	Delayed    bool            // it is told as history, Time is what the room says; otherwise Time is when it came
+	Delayed    bool            // it is told as history or out of the archive, Time is what the room says; otherwise Time is when it came
 	Own        bool            // by oneself, from here or from another client of the account; in a history without occupant ids, by whoever had the nickname
 	Private    bool            // to us alone: by an occupant, or by the room itself
 	Codes      Codes           // what the room says with it
