@@ -5,7 +5,7 @@
 //	go run . -only decode,encode                                              some measurements
 //
 // The measurements are decode, encode, serialise, jid, scram (no connection), sink, source, idle (against a server of its own),
-// ejabberd and prosody (real servers, started on loopback ports), contacts (both), rooms (a server of its own).
+// ejabberd and prosody (real servers, started on loopback ports), contacts and pubsub (both), rooms (a server of its own).
 // The page goes to standard output unless -out is given. -json keeps the figures, too.
 //
 // What a machine lacks of libstrophe, libexpat, slixmpp and the servers is left out, and the page says so.
@@ -31,7 +31,7 @@ import (
 // totalTimeout bounds a whole run.
 const totalTimeout = 40 * time.Minute
 
-var sections = []string{"decode", "encode", "serialise", "jid", "scram", "sink", "source", "ejabberd", "prosody", "idle", "contacts", "rooms"}
+var sections = []string{"decode", "encode", "serialise", "jid", "scram", "sink", "source", "ejabberd", "prosody", "idle", "contacts", "rooms", "pubsub"}
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

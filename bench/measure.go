@@ -15,6 +15,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
 	"github.com/go-xmppframework/xmpp/bench/internal/outside"
+	"github.com/go-xmppframework/xmpp/bench/internal/pubsub"
 	"github.com/go-xmppframework/xmpp/bench/internal/report"
 	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 	"github.com/go-xmppframework/xmpp/internal/integration"
@@ -41,13 +42,15 @@ type amounts struct {
 	// how many contacts a roster has, the first of them for what starts with a storage
 	contacts []int
 	rooms    []int // occupants
+	// of one node: items to be paged, subscribers and items for them
+	items, subscribers, events int
 }
 
 func (o options) amounts() amounts {
 	if o.quick {
-		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}, []int{200, 1000}}
+		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}, []int{200, 1000}, 1000, 100, 20}
 	}
-	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}, []int{1000, 10_000}}
+	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}, []int{1000, 10_000}, 10_000, 1000, 50}
 }
 
 func measure(ctx context.Context, o options) (*report.Results, error) {
@@ -91,7 +94,43 @@ func measure(ctx context.Context, o options) (*report.Results, error) {
 			r.Rooms = append(r.Rooms, v)
 		}
 	}
+	if o.wants("pubsub") {
+		measurePubSub(ctx, a, r)
+	}
 	return r, ctx.Err()
+}
+
+// measurePubSub uses real servers; one that is missing, or fails, is named on the page.
+func measurePubSub(ctx context.Context, a amounts, r *report.Results) {
+	for _, kind := range []integration.Kind{integration.Ejabberd, integration.Prosody} {
+		if err := measurePubSubAt(ctx, a, kind, r); err != nil {
+			fmt.Fprintf(os.Stderr, "pubsub, %s: %v\n", kind, err)
+			r.Missing = append(r.Missing, string(kind))
+		}
+	}
+}
+
+func measurePubSubAt(ctx context.Context, a amounts, kind integration.Kind, r *report.Results) (err error) {
+	srv, err := integration.Launch(kind, integration.LogLevel("error"), integration.MaxItems(a.items))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, srv.Close()) }()
+	if kind == integration.Ejabberd { // Prosody knows no pages
+		v, err := pubsub.Pages(ctx, srv, a.items)
+		if err != nil {
+			return fmt.Errorf("pages: %w", err)
+		}
+		fmt.Fprintf(os.Stderr, "%d items, %-18s %8.0f/s out, %8.0f/s in, %6.1f and %6.1f µs CPU an item, %d wrong\n", v.Items, v.Server, v.Out, v.In, v.CPUOut, v.CPUIn, v.Missing)
+		r.Paged = append(r.Paged, v)
+	}
+	v, err := pubsub.Deliver(ctx, srv, a.subscribers, a.events)
+	if err != nil {
+		return fmt.Errorf("subscribers: %w", err)
+	}
+	fmt.Fprintf(os.Stderr, "%d subscribers, %-18s %d deliveries, %8.0f/s, %6.1f µs CPU each, %d out of order\n", v.Subscribers, v.Server, v.Came, v.Rate, v.CPU, v.Disorder)
+	r.Delivered = append(r.Delivered, v)
+	return nil
 }
 
 func measureContacts(ctx context.Context, a amounts, dir string, r *report.Results) error {

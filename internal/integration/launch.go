@@ -21,6 +21,7 @@ type settings struct {
 	LogLevel      string
 	ResumeTimeout int // seconds
 	StanzaSize    int // bytes
+	MaxItems      int
 }
 
 // Option changes how a server is configured.
@@ -37,6 +38,9 @@ func ResumeTimeout(d time.Duration) Option {
 // StanzaSize sets how long a stanza may be, in bytes, after authentication. Without it, 1 MiB.
 func StanzaSize(n int) Option { return func(s *settings) { s.StanzaSize = n } }
 
+// MaxItems sets how many items a PubSub node of ejabberd may be configured to keep. Without it, 1,000.
+func MaxItems(n int) Option { return func(s *settings) { s.MaxItems = n } }
+
 // Launch starts a server and returns when clients can connect.
 // The caller closes it; should the program end first, the kernel kills the server, and the next Launch removes its folder.
 // Tests rather use [Each], [Shared] or [Start].
@@ -47,7 +51,7 @@ func Launch(k Kind, opts ...Option) (*Server, error) {
 	}
 	s := &Server{
 		Kind: k, Version: prog.version, prog: prog,
-		set:      settings{LogLevel: "info", ResumeTimeout: 60, StanzaSize: 1 << 20},
+		set:      settings{LogLevel: "info", ResumeTimeout: 60, StanzaSize: 1 << 20, MaxItems: 1000},
 		accounts: make(map[account]string),
 	}
 	for _, o := range opts {

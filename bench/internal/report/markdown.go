@@ -54,6 +54,7 @@ func (r *Results) Markdown(w io.Writer, plot string) error {
 	p.idle(r.Idle)
 	p.contacts(r)
 	p.rooms(r.Rooms)
+	p.pubsub(r)
 	_, err := io.WriteString(w, p.String())
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+	"github.com/go-xmppframework/xmpp/bench/internal/pubsub"
 	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 )
 
@@ -39,6 +40,11 @@ func sample() *Results {
 		Fetches: []contacts.Fetch{{Contacts: 10_000, CPU: 30, Heap: 40 << 20, Events: 1}, {Contacts: 100_000, CPU: 350, Events: 1}},
 		Starts:  []contacts.Start{{Server: "prosody", Contacts: 1000, Login: 100, Whole: 20, Stored: 4, Read: 2}, {Server: "here", Contacts: 1000, Login: 5, Stored: 4, Diff: 1}},
 		Rooms:   []rooms.Visit{{Occupants: 1000, CPU: 20, Heap: 9 << 20}, {Occupants: 10_000, CPU: 220}},
+		Paged:   []pubsub.Paged{{Server: "ejabberd", Items: 10_000, Page: 100, Out: 2000, In: 50_000, CPUOut: 30, CPUIn: 10}},
+		Delivered: []pubsub.Delivered{
+			{Server: "ejabberd", Subscribers: 1000, Items: 50, Came: 50_000, Rate: 20_000, CPU: 30},
+			{Server: "Prosody", Subscribers: 1000, Items: 50, Came: 49_999, Rate: 20_000, CPU: 130},
+		},
 	}
 }
 
@@ -64,6 +70,11 @@ func TestTargets(t *testing.T) {
 		"enter a room of 1,000 occupants, who all leave: less than 200 ms of processor time":                                                true,
 		"enter a room of 1,000 occupants, who all leave: less than 8 MiB":                                                                   false,
 		"enter a room of 10,000 occupants, who all leave: at most 1.5 × the processor time a presence of 1,000":                             true,
+		"10,000 items published and read back by pages, ejabberd: each comes back once, as it was":                                          true,
+		"1,000 subscribers in one process, ejabberd: every event comes, in order":                                                           true,
+		"1,000 subscribers in one process, ejabberd: less than 100 µs of processor time a delivery":                                         true,
+		"1,000 subscribers in one process, Prosody: every event comes, in order":                                                            false,
+		"1,000 subscribers in one process, Prosody: less than 100 µs of processor time a delivery":                                          false,
 		"idle stream, 200 on ejabberd 23.01: at most 20 KiB of heap":                                                                        true,
 	}
 	for _, got := range sample().Targets() {
@@ -87,7 +98,7 @@ func TestMarkdown(t *testing.T) {
 	page := b.String()
 	for _, want := range []string{
 		"| mellium |  |  | 4.90 | 4,900 | 120 | 100 |", "**missed**", "no figures: the run failed",
-		"0.94 × of 0.80 ×", "-only decode", "-only ejabberd\n", "-only idle", "![", "go run . -all",
+		"0.94 × of 0.80 ×", "-only decode", "-only ejabberd\n", "-only idle", "-only pubsub", "| 49,999 |", "![", "go run . -all",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q", want)

@@ -14,6 +14,7 @@ import (
 	"github.com/go-xmppframework/xmpp/bench/internal/contacts"
 	"github.com/go-xmppframework/xmpp/bench/internal/flow"
 	"github.com/go-xmppframework/xmpp/bench/internal/micro"
+	"github.com/go-xmppframework/xmpp/bench/internal/pubsub"
 	"github.com/go-xmppframework/xmpp/bench/internal/rooms"
 )
 
@@ -41,6 +42,9 @@ type Results struct {
 	Starts  []contacts.Start
 
 	Rooms []rooms.Visit
+
+	Paged     []pubsub.Paged
+	Delivered []pubsub.Delivered
 }
 
 // ThisMachine describes the machine the program runs on.

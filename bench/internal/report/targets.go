@@ -58,7 +58,8 @@ func (r *Results) Targets() []Target {
 	list = append(list, r.flowTargets()...)
 	list = append(list, r.idleTargets()...)
 	list = append(list, r.contactTargets()...)
-	return append(list, r.roomTargets()...)
+	list = append(list, r.roomTargets()...)
+	return append(list, r.pubsubTargets()...)
 }
 
 func (r *Results) flowTargets() (list []Target) {
