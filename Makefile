@@ -50,6 +50,7 @@ examples:
 	$(GO) run ./examples/quickstart
 	$(GO) run ./examples/contacts </dev/null
 	$(GO) run ./examples/unbreakable -messages 400 -cuts 8 -rate 400 -restart -svg ""
+	$(GO) run ./examples/sensors
 	cd examples/roombot && $(GO) run .
 
 # Those of the examples that are modules of their own.

@@ -5,7 +5,7 @@ package xmpptest
 //
 // Nodes are made by the first item or beforehand, configured, purged and deleted; the options access_model, max_items (256 at most; the oldest go without a word), and persist_items count.
 // Publish options are honoured. Everything that happens is told to all available clients of the same account, whether or not they have announced
-// an interest, and to nobody else: others may read what is open to them. There are no subscriptions.
+// an interest, and to nobody else: others may read what is open to them, page by page if they like (XEP-0059). There are no subscriptions.
 func WithPEP(features ...string) Option {
 	return func(s *settings) { s.server.PEP = append([]string{}, features...) }
 }

@@ -12,6 +12,7 @@ import (
 	xmpp "github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/pubsub"
 	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/rsm"
 	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
@@ -108,6 +109,56 @@ func TestPEP(t *testing.T) {
 		}
 		if ok, err := p.Supports(ctx, me, "publish"); ok || err != nil {
 			t.Error("a server without nodes:", ok, err)
+		}
+	})
+}
+
+// TestPEPPages: the items of a node page by page, in both directions.
+func TestPEPPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const node = "urn:example:mood"
+		s, p, ctx, me := xmpptest.NewServer(t, xmpptest.WithPEP()).Client(t, "juliet"), pubsub.New(pubsub.Config{}), t.Context(), xmpp.JID{}
+		if err := p.Activate(s); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"a", "b", "c", "d", "e"} {
+			if _, err := p.Publish(ctx, me, node, pubsub.Item{ID: id}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, x := range []struct {
+			r    rsm.Request
+			page string // the first one
+			all  string
+		}{
+			{rsm.Request{Max: 2}, "a b of 5", "a b c d e"},
+			{rsm.Request{Max: 2, Last: true}, "d e of 5", "e d c b a"},
+			{rsm.Request{Max: 9, After: "b"}, "c d e of 5", "c d e"},
+			{rsm.Request{Max: 2, Before: "d"}, "b c of 5", "c b a"},
+			{rsm.Request{Max: 2, After: "e"}, " of 5", ""},
+			{rsm.Request{Max: 1000}, "a b c d e of 5", "a b c d e"},
+		} {
+			page, err := p.ItemsPage(ctx, me, node, x.r)
+			if err != nil || page.Answer == nil {
+				t.Errorf("%+v: %v, %v", x.r, page.Answer, err)
+				continue
+			}
+			var part, all []string
+			for _, i := range page.Items {
+				part = append(part, i.ID)
+			}
+			for i, err := range p.AllItems(ctx, me, node, x.r) {
+				if err != nil {
+					t.Errorf("%+v: %v", x.r, err)
+				}
+				all = append(all, i.ID)
+			}
+			if got := fmt.Sprintf("%s of %d", strings.Join(part, " "), page.Answer.Count); got != x.page || strings.Join(all, " ") != x.all {
+				t.Errorf("%+v: %q, want %q; all: %q, want %q", x.r, got, x.page, all, x.all)
+			}
+		}
+		if _, err := p.ItemsPage(ctx, me, node, rsm.Request{After: "x"}); !errors.Is(err, stanza.ItemNotFound) {
+			t.Error("after what is not there:", err)
 		}
 	})
 }

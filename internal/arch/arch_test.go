@@ -38,6 +38,7 @@ var sideways = map[string][]string{
 	"examples/quickstart":              {"examples/internal/account"},
 	"examples/unbreakable":             {"examples/internal/account"},
 	"examples/contacts":                {"examples/internal/account"},
+	"examples/sensors":                 {"examples/internal/account"},
 	"modules/caps":                     {"modules/disco"},
 	"modules/commands":                 {"modules/disco"}, // commands are listed as nodes
 	"modules/muc":                      {"modules/disco"},

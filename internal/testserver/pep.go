@@ -24,7 +24,7 @@ var pepFeatures = []string{
 	nsPubSub, nsPubSub + "#access-open", nsPubSub + "#access-presence", nsPubSub + "#access-whitelist", nsPubSub + "#auto-create", nsPubSub + "#config-node",
 	nsPubSub + "#config-node-max", nsPubSub + "#create-and-configure", nsPubSub + "#create-nodes", nsPubSub + "#delete-items", nsPubSub + "#delete-nodes",
 	nsPubSub + "#item-ids", nsPubSub + "#multi-items", nsPubSub + "#persistent-items", nsPubSub + "#publish", nsPubSub + "#publish-options",
-	nsPubSub + "#purge-nodes", nsPubSub + "#retract-items", nsPubSub + "#retrieve-items",
+	nsPubSub + "#purge-nodes", nsPubSub + "#retract-items", nsPubSub + "#retrieve-items", nsRSM,
 }
 
 // pepDefaults is how a node is configured of which nothing is said.
@@ -74,7 +74,7 @@ func (srv *Server) pep(s *Session, e, payload *etree.Element, get, own bool, to 
 		if !own && n.config["pubsub#access_model"] != "open" && (n.config["pubsub#access_model"] != "presence" || !srv.sees(e, a)) {
 			return nil, "forbidden"
 		}
-		return n.answer(name, act), ""
+		return n.answer(name, act, child(payload, "set", nsRSM))
 	case !get && !owner && act.Tag == "retract":
 		return srv.pepRetract(a, n, name, act)
 	case get && owner && act.Tag == "configure":
@@ -182,7 +182,8 @@ func newPEPNode() *pepNode {
 	return n
 }
 
-func (n *pepNode) answer(name string, act *etree.Element) *etree.Element {
+// answer is XEP-0060 §6.5: all items, those that are named, or the page that set asks for (§6.5.4).
+func (n *pepNode) answer(name string, act, set *etree.Element) (*etree.Element, string) {
 	var ids []string
 	for _, it := range act.ChildElements() {
 		ids = append(ids, attr(it, "id"))
@@ -190,12 +191,21 @@ func (n *pepNode) answer(name string, act *etree.Element) *etree.Element {
 	p := elem("pubsub", nsPubSub)
 	items := elem("items", "", "node", name)
 	p.AddChild(items)
-	for _, it := range n.items {
+	list := n.items
+	if set != nil {
+		part, answer, _, ok := page(list, set, maxPEPItems, func(it *etree.Element) string { return attr(it, "id") })
+		if !ok {
+			return nil, "item-not-found"
+		}
+		list = part
+		p.AddChild(answer)
+	}
+	for _, it := range list {
 		if ids == nil || slices.Contains(ids, attr(it, "id")) {
 			items.AddChild(it.Copy())
 		}
 	}
-	return p
+	return p, ""
 }
 
 func (n *pepNode) remove(id string) bool {

@@ -2,7 +2,6 @@ package testserver
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/beevik/etree"
@@ -14,7 +13,6 @@ import (
 // The namespaces of archives.
 const (
 	nsArchive = "urn:xmpp:mam:2"
-	nsRSM     = "http://jabber.org/protocol/rsm"
 	nsForward = "urn:xmpp:forward:0"
 )
 
@@ -48,35 +46,9 @@ func (rm *room) archive(query *etree.Element, to jid.JID) (*etree.Element, strin
 	list := slices.DeleteFunc(slices.Clone(rm.log), func(a archived) bool {
 		return !since.IsZero() && a.at.Before(since) || !until.IsZero() && a.at.After(until)
 	})
-	set := child(query, "set", nsRSM)
-	size, back := archivePage, false
-	if n, err := strconv.Atoi(text(child(set, "max", nsRSM))); err == nil && n >= 0 && n < size {
-		size = n
-	}
-	total := len(list)
-	position := func(name string) (int, bool) {
-		return slices.IndexFunc(list, func(a archived) bool { return a.id == text(child(set, name, nsRSM)) }), text(child(set, name, nsRSM)) != ""
-	}
-	if i, asked := position("after"); asked {
-		if i < 0 {
-			return nil, "item-not-found"
-		}
-		list = list[i+1:]
-	}
-	if child(set, "before", nsRSM) != nil {
-		back = true
-		if i, asked := position("before"); asked {
-			if i < 0 {
-				return nil, "item-not-found"
-			}
-			list = list[:i]
-		}
-	}
-	complete := len(list) <= size
-	if !complete && back {
-		list = list[len(list)-size:]
-	} else if !complete {
-		list = list[:size]
+	list, answer, complete, ok := page(list, child(query, "set", nsRSM), archivePage, func(a archived) string { return a.id })
+	if !ok {
+		return nil, "item-not-found"
 	}
 	for _, a := range list {
 		m := elem("message", nsClient, "from", rm.jid.String())
@@ -92,12 +64,6 @@ func (rm *room) archive(query *etree.Element, to jid.JID) (*etree.Element, strin
 	if complete {
 		fin.CreateAttr("complete", "true")
 	}
-	answer := elem("set", nsRSM)
-	if len(list) > 0 {
-		answer.CreateElement("first").SetText(list[0].id)
-		answer.CreateElement("last").SetText(list[len(list)-1].id)
-	}
-	answer.CreateElement("count").SetText(strconv.Itoa(total))
 	fin.AddChild(answer)
 	return fin, ""
 }
