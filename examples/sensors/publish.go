@@ -21,8 +21,12 @@ func measure(sensor int, at time.Time, every time.Duration) Reading {
 	return Reading{places[sensor], at, math.Round(v*100) / 100}
 }
 
-// prepare makes the node; one that is there stays as it is.
+// prepare makes the node, once, whoever comes first; one that is there stays as it is.
 func (r *runner) prepare(ctx context.Context, c *client) {
+	r.made.Do(func() { r.makeNode(ctx, c) })
+}
+
+func (r *runner) makeNode(ctx context.Context, c *client) {
 	config := pubsub.NewOptions(pubsub.PersistItems, "true", pubsub.MaxItems, "200", pubsub.Title, "Readings of sensors")
 	if r.isService() {
 		config.Set(pubsub.AccessModel, "open") // at an account it is for contacts by itself

@@ -22,6 +22,7 @@ type runner struct {
 	cfg       xmpp.Config
 	node      pubsub.Typed[Reading]
 	board     board
+	made      sync.Once // the node
 	published atomic.Int64
 	end       context.CancelCauseFunc // ends the run
 

@@ -90,7 +90,7 @@ func (w *watcher) fetch(ctx context.Context) error {
 // change hears of the node at all accounts that may tell.
 func (w *watcher) change(_ context.Context, _ *pubsub.PubSub, c pubsub.Change[Reading]) {
 	if c.Service == w.source() && c.Node == w.node.Node {
-		w.board.add(false, c.Values...)
+		w.board.add(!c.Delay.IsZero(), c.Values...) // the last one may be told to who comes later
 	}
 }
 
