@@ -8,6 +8,7 @@ import json
 import sys
 
 import slixmpp
+from slixmpp.xmlstream import ET
 
 host, port, jid, password, ca = sys.argv[1:6]
 
@@ -16,16 +17,22 @@ def tell(**event):
     print(json.dumps(event), flush=True)
 
 
+def item_fields(item):
+    payload = next(iter(item.xml), None)
+    return {"id": item["id"], "tag": "" if payload is None else payload.tag, "text": "".join(item.xml.itertext())}
+
+
 class Client(slixmpp.ClientXMPP):
     def __init__(self):
         super().__init__(jid, password)
         self.ca_certs = ca
         self.auto_authorize = None  # subscriptions are answered when told so
         self.auto_subscribe = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0050", "xep_0054", "xep_0115", "xep_0085"):
+        for plugin in ("xep_0030", "xep_0045", "xep_0050", "xep_0054", "xep_0060", "xep_0163", "xep_0115", "xep_0085"):
             self.register_plugin(plugin)
         self.register_plugin("xep_0184", {"auto_ack": True, "auto_request": False})
-        for name in ("message", "receipt_received", "presence", "roster_update", "groupchat_presence", "groupchat_subject"):
+        for name in ("message", "receipt_received", "presence", "roster_update", "groupchat_presence", "groupchat_subject",
+                     "pubsub_publish", "pubsub_retract"):
             self.add_event_handler(name, getattr(self, "on_" + name))
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("disconnected", lambda reason: self.loop.stop())
@@ -69,6 +76,13 @@ class Client(slixmpp.ClientXMPP):
 
     def on_groupchat_subject(self, m):
         tell(event="subject", **{"from": m["from"].full, "subject": m["subject"]})
+
+    def on_pubsub_publish(self, m):
+        items = m["pubsub_event"]["items"]
+        for item in items.iterables:  # the library itself goes through items meanwhile, which is an iterator of its own
+            tell(event=item.name, **{"from": m["from"].full, "node": items["node"], **item_fields(item)})
+
+    on_pubsub_retract = on_pubsub_publish
 
     def on_roster_update(self, iq):
         tell(event="roster", items={str(j): {"subscription": i["subscription"], "name": i["name"], "groups": list(i["groups"])}
@@ -129,6 +143,25 @@ class Client(slixmpp.ClientXMPP):
         form.set_values({"name": name})
         last = (await commands.send_command(jid, node, action=first["actions"].pop(), payload=form, sessionid=first["sessionid"]))["command"]
         return {"offered": [i[2] for i in items], "status": last["status"], "notes": [n[1] for n in last["notes"]]}
+
+    async def do_publish(self, node, id, payload, service=None):
+        await self.plugin["xep_0060"].publish(service, node, id=id, payload=ET.fromstring(payload))
+
+    async def do_retract(self, node, id, service=None):
+        await self.plugin["xep_0060"].retract(service, node, id, notify=True)
+
+    async def do_subscribe(self, service, node):
+        return {"state": (await self.plugin["xep_0060"].subscribe(service, node))["pubsub"]["subscription"]["subscription"]}
+
+    async def do_unsubscribe(self, service, node):
+        await self.plugin["xep_0060"].unsubscribe(service, node)
+
+    async def do_items(self, service, node):
+        return {"items": [item_fields(i) for i in (await self.plugin["xep_0060"].get_items(service, node))["pubsub"]["items"].iterables]}
+
+    async def do_interest(self, node):
+        self.plugin["xep_0163"].add_interest(node)
+        await self.plugin["xep_0115"].update_caps()
 
     async def do_join(self, room, nick):
         await self.plugin["xep_0045"].join_muc_wait(room, nick, maxstanzas=0, timeout=10)
