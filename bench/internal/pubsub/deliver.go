@@ -76,7 +76,7 @@ func gather(ctx context.Context, srv *integration.Server, node string, n, items 
 		wg.Go(func() {
 			for i := lane; i < n && errs[lane] == nil; i += lanes {
 				u := &subscriber{came: &c.came, all: int64(n * items), done: c.done}
-				s, p, err := login(ctx, srv, fmt.Sprintf("reader%d", i/perAccount), fmt.Sprint(i), keys[i/perAccount], pubsub.Delegate{Items: u})
+				s, p, err := login(ctx, srv, fmt.Sprintf("reader%d", i/perAccount), fmt.Sprint(i), keys[i/perAccount], u)
 				if err == nil {
 					_, err = p.Subscribe(ctx, service, node, pubsub.Subscriber{JID: s.MyJID()}, nil)
 				}

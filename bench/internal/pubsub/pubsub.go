@@ -57,8 +57,8 @@ func number(i pubsub.Item) (n int, ok bool) {
 	return n, stanza.ChildText(i.Payload, "celsius", payloadNS) == fmt.Sprintf("%d.5", n)
 }
 
-// login logs in without presence: who is subscribed with a full address needs none.
-func login(ctx context.Context, srv *integration.Server, user, resource string, keys xmpp.Credentials, d pubsub.Delegate) (*xmpp.Stream, *pubsub.PubSub, error) {
+// login logs in without presence, and d, if it is not nil, hears of items: who is subscribed with a full address needs none.
+func login(ctx context.Context, srv *integration.Server, user, resource string, keys xmpp.Credentials, d pubsub.ItemsDelegate) (*xmpp.Stream, *pubsub.PubSub, error) {
 	cfg := srv.Config(user+"@"+integration.Full+"/"+resource, password)
 	cfg.Credentials, cfg.NoInitialPresence = keys, true
 	s, err := xmpp.New(cfg)
@@ -66,7 +66,9 @@ func login(ctx context.Context, srv *integration.Server, user, resource string, 
 		return nil, nil, err
 	}
 	p := pubsub.New(pubsub.Config{})
-	p.AddDelegate(d, nil)
+	if d != nil {
+		p.AddDelegate(pubsub.Delegate{Items: d}, nil)
+	}
 	return s, p, errors.Join(p.Activate(s), s.Login(ctx))
 }
 
@@ -75,7 +77,7 @@ func node(ctx context.Context, srv *integration.Server, config pubsub.Options) (
 	if err := srv.CreateAccount("admin", integration.Full, password); err != nil {
 		return nil, nil, "", err
 	}
-	s, p, err = login(ctx, srv, "admin", "bench", xmpp.Password(password), pubsub.Delegate{})
+	s, p, err = login(ctx, srv, "admin", "bench", xmpp.Password(password), nil)
 	if err != nil {
 		return nil, nil, "", err
 	}
