@@ -44,7 +44,7 @@ func (r *runner) say(format string, args ...any) {
 	r.drawn = 0
 }
 
-// run publishes and plots until ctx is done, or the time of the options is over.
+// run publishes and plots until ctx is done, or the time of the options is over, which begins when the past is known.
 func run(ctx context.Context, o options, out io.Writer) error {
 	cfg, srv, err := o.account.One("juliet", xmpptest.WithPEP())
 	if err != nil {
@@ -62,11 +62,6 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		if err := r.past(ctx, 40); err != nil {
 			return err
 		}
-	}
-	if o.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
 	}
 	ctx, r.end = context.WithCancelCause(ctx)
 	err = r.all(ctx)
@@ -93,6 +88,9 @@ func (r *runner) all(ctx context.Context) error {
 		}
 		defer r.summary()
 		defer stop(ctx)
+	}
+	if r.duration > 0 {
+		defer time.AfterFunc(r.duration, func() { r.end(nil) }).Stop()
 	}
 	var sensors sync.WaitGroup
 	defer sensors.Wait()

@@ -22,6 +22,7 @@ import (
 	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/modules/pubsub"
+	"github.com/go-xmppframework/xmpp/modules/roster"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -203,4 +204,55 @@ func TestIntegration(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestContact: one plots what a contact publishes, on real servers.
+func TestContact(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		address, password := srv.NewAccount(t)
+		user, _, _ := strings.Cut(address, "@")
+		srv.AddAccount(t, user+"friend", integration.Full, password)
+		friend := user + "friend@" + integration.Full
+		t.Setenv("XMPP_PASSWORD", password)
+		befriend(t, srv, password, address, friend)
+		o := options{
+			account: account.Flags{JID: address, Host: srv.Addr(integration.STARTTLS), CA: srv.CACertFile()},
+			node:    ns, sensors: 2, every: 100 * time.Millisecond, duration: 4 * time.Second,
+		}
+		watch := o
+		watch.account.JID, watch.service, watch.plot, watch.sensors, watch.duration = friend, xmpp.MustParseJID(address), true, 0, 3*time.Second
+		published := make(chan error)
+		go func() { published <- run(t.Context(), o, io.Discard) }()
+		s := plotted(t, watch)
+		if err := <-published; err != nil || s.live < 2 || s.bad != 0 || s.published != 0 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+// befriend makes two accounts see each other's presence.
+func befriend(t *testing.T, srv *integration.Server, password, a, b string) {
+	t.Helper()
+	login := func(address string) *roster.Roster {
+		r := roster.New(roster.Config{AutoAccept: func(context.Context, *roster.Roster, roster.Contact, *stanza.Presence) bool { return true }})
+		s := srv.Login(t, srv.Config(address, password), func(s *xmpp.Stream) { testkit.Must(t, r.Activate(s)) })
+		t.Cleanup(func() { _ = s.Close(context.Background()) })
+		testkit.Must(t, r.Wait(t.Context()))
+		return r
+	}
+	x, y := login(a), login(b)
+	testkit.Must(t, x.Add(t.Context(), xmpp.MustParseJID(b), ""))
+	testkit.Must(t, y.Add(t.Context(), xmpp.MustParseJID(a), ""))
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		c, _ := x.Contact(xmpp.MustParseJID(b))
+		d, _ := y.Contact(xmpp.MustParseJID(a))
+		if c.Subscription() == roster.SubscriptionBoth && d.Subscription() == roster.SubscriptionBoth {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("they do not see each other: %s, %s", c.Subscription(), d.Subscription())
+		}
+	}
+	testkit.Must(t, x.Stream().Close(t.Context()))
+	testkit.Must(t, y.Stream().Close(t.Context()))
 }

@@ -49,7 +49,7 @@ func (b *board) svg() []byte {
 		y := func(v float64) float64 { return plotDown - (plotDown-plotTop)*(v-low)/(high-low) }
 		for i := range 5 {
 			v := low + (high-low)*float64(i)/4
-			add(`<line x1="%d" y1="%.1f" x2="%d" y2="%[2]f" stroke="#e4e7ec"/>`, left, y(v), right)
+			add(`<line x1="%d" y1="%.1f" x2="%d" y2="%[2].1f" stroke="#e4e7ec"/>`, left, y(v), right)
 			text(left-8, y(v)+4, "end", "#666666", fmt.Sprintf("%.1f", v))
 		}
 		text(left, plotDown+22, "start", "#666666", from.Local().Format(time.DateTime))

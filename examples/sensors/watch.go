@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -19,15 +20,17 @@ type watcher struct {
 	*runner
 	*client
 	queue *xmpp.Queue
+	ready chan struct{} // closed when the past has been looked at for the first time
+	once  sync.Once
 }
 
-// watch subscribes, fetches what there is, and puts everything on the board. It returns when it is logged in; stop ends it.
+// watch subscribes, fetches what there is, and puts everything on the board. It returns when that is done; stop ends it.
 func (r *runner) watch(ctx context.Context) (stop func(context.Context), err error) {
 	c, err := newClient(r.cfg)
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{r, c, xmpp.NewQueue()}
+	w := &watcher{runner: r, client: c, queue: xmpp.NewQueue(), ready: make(chan struct{})}
 	c.AddDelegate(xmpp.Delegate{Session: w})
 	if r.isService() {
 		c.pubsub.AddDelegate(pubsub.Delegate{Items: w}, w.queue)
@@ -43,7 +46,14 @@ func (r *runner) watch(ctx context.Context) (stop func(context.Context), err err
 		c.stop(ctx)
 		_ = w.queue.Flush(ctx)
 	}
-	return stop, c.start(ctx, r.end)
+	if err := c.start(ctx, r.end); err != nil {
+		return nil, err
+	}
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+	}
+	return stop, nil
 }
 
 // DidStartSession subscribes first and then looks at the past, so that nothing is between the two; what comes twice the board knows.
@@ -52,6 +62,7 @@ func (w *watcher) DidStartSession(ctx context.Context, s *xmpp.Stream, kind xmpp
 	if kind == xmpp.SessionResumed {
 		return
 	}
+	defer w.once.Do(func() { close(w.ready) })
 	if w.sensors > 0 {
 		w.prepare(ctx, w.client)
 	}
