@@ -50,7 +50,7 @@ func (o options) amounts() amounts {
 	if o.quick {
 		return amounts{micro.Effort{Rounds: 3, Each: 30 * time.Millisecond}, 1, 2000, 10000, []int{1, 100}, []int{200, 2000}, []int{200, 1000}, 1000, 100, 20}
 	}
-	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}, []int{1000, 10_000}, 10_000, 1000, 50}
+	return amounts{micro.Effort{Rounds: 10, Each: 200 * time.Millisecond}, 5, 5000, 50000, []int{1, 200, 5000}, []int{1000, 10_000, 100_000}, []int{1000, 10_000}, 10_000, 1000, 20}
 }
 
 func measure(ctx context.Context, o options) (*report.Results, error) {
@@ -117,7 +117,7 @@ func measurePubSubAt(ctx context.Context, a amounts, kind integration.Kind, r *r
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
 	if kind == integration.Ejabberd { // Prosody knows no pages
-		v, err := pubsub.Pages(ctx, srv, a.items)
+		v, err := pubsub.Pages(ctx, srv, a.items, a.items/20)
 		if err != nil {
 			return fmt.Errorf("pages: %w", err)
 		}

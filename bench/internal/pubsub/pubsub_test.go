@@ -14,7 +14,7 @@ func TestMeasure(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			srv := integration.Shared(t, kind)
 			if kind == integration.Ejabberd { // Prosody knows no pages
-				v, err := Pages(t.Context(), srv, 250)
+				v, err := Pages(t.Context(), srv, 250, 100)
 				if err != nil || v.Missing != 0 || v.Out <= 0 || v.In <= 0 || v.CPUOut <= 0 || v.CPUIn <= 0 {
 					t.Errorf("%+v, %v", v, err)
 				}
