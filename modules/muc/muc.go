@@ -48,7 +48,8 @@ type Config struct {
 	Storage Storage
 	// MaxMessageAge is how long after they were said messages stay in the Storage. If zero, for ever.
 	MaxMessageAge time.Duration
-	// MaxMessages is how many messages of one room stay in the Storage: those that were added last. If zero, all.
+	// MaxMessages is how many messages of one room stay in the Storage: those that were added last. Where several processes share it,
+	// one that is far behind may add again what another has deleted. If zero, all.
 	MaxMessages int
 	// DeleteInterval is how often those that are not to stay are deleted, from the activation on until the module is deactivated or the stream is closed for good,
 	// whether or not there is a connection: see [MUC.DeleteOldMessages]. If zero, 5 min.
