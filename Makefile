@@ -6,7 +6,7 @@
 # make servers installs the real servers only
 
 GO         ?= go
-FUZZTIME   ?= 5s
+FUZZTIME   ?= 3s
 SOAK       ?= 5m
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
 MODULES     = . bench storage/sqlstore examples/roombot
