@@ -28,11 +28,8 @@ const (
 // It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
 func (s *Stream) Login(ctx context.Context) error {
 	s.mu.Lock()
-	creds := s.lastCreds
+	creds := cmp.Or(s.newCreds, s.cfg.Credentials, s.lastCreds)
 	s.mu.Unlock()
-	if s.cfg.Credentials != nil {
-		creds = s.cfg.Credentials
-	}
 	if creds == nil {
 		return ErrNoCredentials
 	}
@@ -52,6 +49,14 @@ func (s *Stream) Login(ctx context.Context) error {
 	}
 	s.retire(old)
 	return err
+}
+
+// SetCredentials has later calls of Login, those of modules/reconnect included, log in with creds instead of Config.Credentials:
+// after a change of password, for instance. nil takes that back. What is logged in stays so.
+func (s *Stream) SetCredentials(creds Credentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newCreds = creds
 }
 
 // appear sends presence, and does not wait for room: there may be much that is to be sent again.

@@ -112,6 +112,7 @@ type Stream struct {
 	presence   string      // the last one broadcast in this session, as text: it is looked at rarely
 	former     *string     // that of the session that was lost, for the next; nil if none was
 	lastCreds  Credentials // of the last login that succeeded
+	newCreds   Credentials // in place of Config.Credentials; see SetCredentials
 	direct     bool        // direct TLS, of the connection that there is or was last
 	tag        any
 

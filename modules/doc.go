@@ -28,6 +28,7 @@
 //	| pubsub       | publishes items, and hears of those of others    | XEP-0060, XEP-0163           |
 //	| receipts     | tells that a message has arrived                 | XEP-0184                     |
 //	| reconnect    | logs in again when the connection is lost        | RFC 6120                     |
+//	| register     | changes the password, and removes the account    | XEP-0077                     |
 //	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
 //	| rpc          | calls methods of others, and offers methods      | XEP-0009                     |
 //	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
