@@ -15,7 +15,6 @@ import (
 // None is lost, none comes twice, all come in order, and each is acknowledged; in a minute, but for the second that ejabberd 26 takes for each resumption (TestResumeTime).
 func TestRel_R07(t *testing.T) {
 	const n, cuts = 10_000, 100
-	t.Parallel() // it waits, too, on ejabberd 26
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
 		window := window(srv)
 		jid, password := srv.NewAccountAt(t, integration.Lean)
