@@ -33,6 +33,7 @@ var floors = []struct {
 // sideways are the imports between packages of one floor that are meant.
 var sideways = map[string][]string{
 	"internal/testserver":              {"internal/xmlstream"},
+	"internal/transport":               {"internal/xmlstream"},
 	"internal/integration/cmd/servers": {"internal/integration"},
 	"internal/interop":                 {"internal/integration"},
 	"examples/quickstart":              {"examples/internal/account"},
