@@ -34,14 +34,7 @@ func (b *Binding) Stream() *Stream { return b.l.s }
 func (b *Binding) Features() *etree.Element { return b.l.c.features.Load() }
 
 // Send writes an element of the negotiation. Interceptors and delegates do not see it.
-func (b *Binding) Send(e stanza.Elementer) error {
-	p, err := xmlstream.AppendElement(nil, e.Element(), stanza.NSClient)
-	if err != nil {
-		return err
-	}
-	b.l.c.w.raw(p, false)
-	return nil
-}
+func (b *Binding) Send(e stanza.Elementer) error { return b.l.c.sendElement(e) }
 
 // Receive waits for the next element from the server.
 func (b *Binding) Receive(ctx context.Context) (*etree.Element, error) { return b.l.c.receive(ctx) }
@@ -121,24 +114,33 @@ func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
 	return l.boundJID(iq)
 }
 
-// request asks the server something as a part of the negotiation; nothing else may come before the answer.
+// request asks the server something as a part of the negotiation.
 func (l *login) request(ctx context.Context, payload stanza.Elementer) (*stanza.IQ, error) {
-	req := stanza.NewIQ(stanza.Set, JID{}, payload)
-	req.SetID(l.s.cfg.NewID())
-	if err := (&Binding{l}).Send(req); err != nil {
-		return nil, err
+	return l.c.request(ctx, stanza.NewIQ(stanza.Set, JID{}, payload))
+}
+
+// errNotSent is in the error of a request that could not be written.
+var errNotSent = errors.New("xmpp: the request cannot be sent")
+
+// request sends a request of the negotiation; nothing else may come before the answer.
+func (c *conn) request(ctx context.Context, req *stanza.IQ) (*stanza.IQ, error) {
+	if req.ID() == "" {
+		req.SetID(c.s.cfg.NewID())
 	}
-	el, err := l.c.receive(ctx)
+	if err := c.sendElement(req); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	el, err := c.receive(ctx)
 	if err != nil {
 		return nil, err
 	}
 	iq, err := stanza.IQFrom(el)
 	if err != nil || iq.ID() != req.ID() {
-		return nil, l.c.unexpected(el, "the answer to the request for "+l.step)
+		return nil, c.unexpected(el, "the answer to a request")
 	}
 	from, err := fromOf(el)
-	if err != nil || !answers(from, JID{}, l.s.cfg.JID) {
-		return nil, l.c.unexpected(el, "an answer from the own server")
+	if err != nil || !answers(from, req.To(), c.s.cfg.JID) {
+		return nil, c.unexpected(el, "an answer from the own server")
 	}
 	switch iq.Type() {
 	case stanza.Result:
@@ -146,7 +148,16 @@ func (l *login) request(ctx context.Context, payload stanza.Elementer) (*stanza.
 	case stanza.ErrorIQ:
 		return nil, iq.Err()
 	}
-	return nil, l.c.unexpected(el, "a result")
+	return nil, c.unexpected(el, "a result")
+}
+
+// sendElement writes an element of the negotiation.
+func (c *conn) sendElement(e stanza.Elementer) error {
+	p, err := xmlstream.AppendElement(nil, e.Element(), stanza.NSClient)
+	if err == nil {
+		c.w.raw(p, false)
+	}
+	return err
 }
 
 // boundJID reads the address that the server gave. It may choose the resource, not the account,

@@ -52,6 +52,7 @@ type Delegate struct {
 	Negotiation NegotiationDelegate
 	Secure      SecureDelegate
 	Trust       TrustDelegate
+	Register    RegisterDelegate
 	Auth        AuthDelegate
 	Session     SessionDelegate
 	Bind        BindDelegate
@@ -109,6 +110,14 @@ type TrustDelegate interface {
 	// in the end the ordinary verification; any other error refuses the server.
 	// A panic and a ctx that ends refuse as well.
 	DidReceiveTrust(ctx context.Context, s *Stream, chain []*x509.Certificate, verifyErr error) error
+}
+
+// RegisterDelegate hears of in-band registration.
+type RegisterDelegate interface {
+	// DidRegister is called when [Stream.Register] has made an account. The stream is not logged in yet.
+	DidRegister(ctx context.Context, s *Stream)
+	// DidNotRegister is called when it failed, with the same error that it returns.
+	DidNotRegister(ctx context.Context, s *Stream, err error)
 }
 
 // AuthDelegate hears of logins.

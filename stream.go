@@ -25,6 +25,7 @@ const (
 	StateOpening            // waiting for the server's stream header
 	StateNegotiating        // waiting for the features
 	StateStartTLS           // upgrading to TLS
+	StateRegistering        // a request before the login
 	StateAuth               // SASL
 	StateBinding            // binding a resource
 	StateStartSession       // the session request of RFC 3921
@@ -32,7 +33,7 @@ const (
 )
 
 func (s State) String() string {
-	names := [...]string{"disconnected", "resolving", "connecting", "opening", "negotiating", "starttls", "auth", "binding", "session", "connected"}
+	names := [...]string{"disconnected", "resolving", "connecting", "opening", "negotiating", "starttls", "registering", "auth", "binding", "session", "connected"}
 	if s < 0 || int(s) >= len(names) {
 		return fmt.Sprintf("State(%d)", int(s))
 	}
@@ -144,7 +145,7 @@ func (s *Stream) IsDisconnected() bool { return s.State() == StateDisconnected }
 // IsConnecting reports whether Connect is under way.
 func (s *Stream) IsConnecting() bool {
 	st := s.State()
-	return st > StateDisconnected && st < StateAuth
+	return st > StateDisconnected && st < StateRegistering
 }
 
 // IsConnected reports whether the stream is open, whether or not it is logged in.
