@@ -34,8 +34,9 @@ var (
 	// ErrServerError is matched by a *[ServerError], which a SCRAM client's Next and Success return.
 	ErrServerError = errors.New("sasl: error from server")
 
-	// ErrDowngrade is returned by a SCRAM client's Next when the hash of XEP-0474 shows
-	// that the list of mechanisms or of channel binding types was changed on its way from the server.
+	// ErrDowngrade is returned, as a *[DowngradeError], by a SCRAM client's Next when the hash of XEP-0474 shows
+	// that the list of mechanisms or of channel binding types was changed on its way from the server,
+	// and by Select when the lists of SASL2 show it by themselves (XEP-0440).
 	ErrDowngrade = errors.New("sasl: list of mechanisms was tampered with")
 
 	// ErrCredentials is returned by Start and Next when the user name or the password cannot be used:
@@ -60,6 +61,19 @@ func (e *ServerError) Error() string { return ErrServerError.Error() + ": " + cl
 
 // Is reports whether target is ErrServerError.
 func (e *ServerError) Is(target error) bool { return target == ErrServerError }
+
+// DowngradeError says what shows that somebody changed what the server had offered.
+// errors.Is matches it with [ErrDowngrade].
+type DowngradeError struct {
+	// Reason is for people to read.
+	Reason string
+}
+
+// Error gives the reason.
+func (e *DowngradeError) Error() string { return ErrDowngrade.Error() + ": " + e.Reason }
+
+// Is reports whether target is ErrDowngrade.
+func (e *DowngradeError) Is(target error) bool { return target == ErrDowngrade }
 
 // Refusal says why Select did not take a mechanism.
 type Refusal struct {

@@ -14,6 +14,9 @@ const maxMessage = 16 << 10
 // minIterations is the least that RFC 5802 §5.1 and RFC 7677 §4 allow.
 const minIterations = 4096
 
+// maxIterations is the most that is accepted where the application names no limit.
+const maxIterations = 1_000_000
+
 // attr is one attr-val of RFC 5802 §7.
 type attr struct {
 	name  byte

@@ -1,6 +1,7 @@
 package sasl
 
 import (
+	"cmp"
 	"crypto/tls"
 	"slices"
 	"strings"
@@ -25,6 +26,11 @@ type Offer struct {
 	// Nil means that it sent no list, which is not the same as an empty one.
 	BindingTypes []string
 
+	// SASL2 says that the lists are those of SASL2 (XEP-0388), where every server sends the types along with -PLUS:
+	// [Select] then fails with a *[DowngradeError] where somebody seems to have removed one of the two.
+	// If false, the lists are those of RFC 6120, where servers exist that send one only.
+	SASL2 bool
+
 	// TLSVersion is the version of the verified TLS connection, tls.VersionTLS12 or tls.VersionTLS13.
 	// If zero, there is no TLS: mechanisms that need it or bind to it are refused.
 	TLSVersion uint16
@@ -39,6 +45,10 @@ type Policy struct {
 	// AllowPlain allows PLAIN, on an encrypted stream only.
 	// If false, PLAIN is refused.
 	AllowPlain bool
+
+	// InsecureUnboundToken allows [SelectHT] the mechanisms HT-…-NONE, whose token works on every connection, also on a thief's.
+	// If false, they are refused.
+	InsecureUnboundToken bool
 
 	// Minimum is the name of the weakest acceptable mechanism.
 	// Weaker ones, by Rank, are refused, and so is everything if the name is neither known to Rank nor among the given mechanisms,
@@ -79,7 +89,24 @@ var ranks = map[string]int{
 // Rank is the strength of a mechanism: greater is stronger, 0 is unknown.
 // The order is used by Select, by Policy.Minimum and by pins that refuse a weaker mechanism than last time.
 // The numbers may change between versions, so store names, not ranks.
-func Rank(name string) int { return ranks[name] }
+func Rank(name string) int {
+	if _, b, ok := cutHT(name); ok {
+		return htBinding[b].rank
+	}
+	return ranks[name]
+}
+
+// Downgrade reports whether the mechanism must not be used on an account on which worked has logged in once (XEP-0474 §7):
+// after EXTERNAL or SCRAM, everything that hands out the secret or proves less about the server than SCRAM does, PLAIN above all, and what is unknown.
+// It does not tell the variants of SCRAM apart, whose choice a server may change; [Rank] does.
+// A login by token (HT) says nothing: remember the mechanism that the token was obtained with.
+func Downgrade(worked, mechanism string) bool {
+	return isStrong(worked) && !isStrong(mechanism) && !strings.HasPrefix(mechanism, "HT-")
+}
+
+func isStrong(name string) bool {
+	return name == "EXTERNAL" || strings.HasPrefix(name, "SCRAM-") && Rank(name) > 0
+}
 
 // effective gives each mechanism its rank.
 // One that Rank does not know is as strong as the strongest known one behind it in the list,
@@ -104,8 +131,13 @@ func effective(mechs []Mechanism) []int {
 // a guess at the type costs the login on servers that list -PLUS without being able to do it.
 // tls-unique is never used on TLS 1.3, where it is not defined.
 //
+// With o.SASL2 the rules of XEP-0440 come first, see [Offer].
+//
 // If nothing is left the error is a *[NoMechanismError].
 func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
+	if err := checkBindingLists(mechs, o); err != nil {
+		return nil, err
+	}
 	rank := effective(mechs)
 	minimum := 0
 	known := true
@@ -117,7 +149,7 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 			}
 		}
 	}
-	plus := slices.ContainsFunc(o.Mechanisms, func(n string) bool { return strings.HasSuffix(n, "-PLUS") })
+	plus := slices.ContainsFunc(o.Mechanisms, isPlus)
 	typ := bindingType(o)
 
 	type ranked struct {
@@ -139,7 +171,11 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 			reason = "not allowed"
 		case (m.NeedsTLS || m.Name == "PLAIN") && o.TLSVersion == 0:
 			reason = "stream is not encrypted"
-		case m.Binding && typ == "":
+		case strings.HasPrefix(m.Name, "HT-") && !m.Binding && !p.InsecureUnboundToken:
+			reason = "its token is bound to nothing"
+		case m.bindingType != "" && (o.Available == nil || !o.Available(m.bindingType)):
+			reason = "no data for " + m.bindingType
+		case m.Binding && m.bindingType == "" && typ == "":
 			reason = "no channel binding type in common"
 		case m.New == nil:
 			reason = "has no New function"
@@ -150,7 +186,7 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 		}
 		c := Choice{Mechanism: m, ServerOffersPlus: plus}
 		if m.Binding {
-			c.BindingType = typ
+			c.BindingType = cmp.Or(m.bindingType, typ)
 		}
 		usable = append(usable, ranked{c, rank[i]})
 	}
@@ -164,6 +200,26 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 	}
 	return out, nil
 }
+
+// checkBindingLists is what XEP-0440 §3 demands on SASL2 of a client that can bind to the channel:
+// -PLUS and the list of types come together, and the one type that every server has is not missing where no other will do.
+func checkBindingLists(mechs []Mechanism, o Offer) error {
+	can := o.SASL2 && o.TLSVersion != 0 && o.Available != nil &&
+		slices.ContainsFunc(mechs, func(m Mechanism) bool { return m.Binding }) && slices.ContainsFunc(bindingTypes, o.Available)
+	plus := slices.ContainsFunc(o.Mechanisms, isPlus)
+	switch {
+	case !can:
+	case plus && o.BindingTypes == nil:
+		return &DowngradeError{Reason: "mechanisms with channel binding, and no list of types for it"}
+	case !plus && o.BindingTypes != nil:
+		return &DowngradeError{Reason: "types of channel binding, and no mechanism with it"}
+	case plus && bindingType(o) == "" && !slices.Contains(o.BindingTypes, TLSServerEndPoint):
+		return &DowngradeError{Reason: "no channel binding type in common, and the one that all servers have is missing"}
+	}
+	return nil
+}
+
+func isPlus(name string) bool { return strings.HasSuffix(name, "-PLUS") }
 
 // bindingType picks the type to bind with, "" for none.
 func bindingType(o Offer) string {

@@ -15,11 +15,11 @@ func checkOffer(h func() hash.Hash, first serverFirst, o *Offer) error {
 		return nil
 	}
 	if first.ssdp != offerHash(h, *o) {
-		return fail(ErrDowngrade, "the server signs other lists than were received")
+		return &DowngradeError{Reason: "the server signs other lists than were received"}
 	}
 	// XEP-0515 builds on XEP-0474; without it t= may be anybody's extension.
 	if first.tls != "" && first.tls != fmt.Sprintf("%04x", o.TLSVersion) {
-		return fail(ErrDowngrade, "the server signs another TLS version than that of the connection")
+		return &DowngradeError{Reason: "the server signs another TLS version than that of the connection"}
 	}
 	return nil
 }
