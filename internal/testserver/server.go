@@ -89,6 +89,10 @@ type Options struct {
 	// SASLTamper changes the data of a mechanism before it is encoded: that of challenges, or with last set that of the success.
 	// It is for SASL and SASL2 alike. If nil, nothing is changed.
 	SASLTamper func(mechanism string, last bool, data string) string
+	// Web is what the server offers over HTTP.
+	Web WebOptions
+	// Registration lets clients make accounts, change their passwords and remove them (XEP-0077). If nil, they cannot.
+	Registration *Registration
 	// Handler sees every element that a client sends after binding, on the goroutine that reads that client.
 	// Returning true means that it is dealt with. If nil, the server deals with all.
 	Handler func(s *Session, e *etree.Element) (handled bool)
