@@ -29,6 +29,7 @@ var fuzzTargets = map[string][]string{
 	"stanza":             {"FuzzStanza"},
 	"stanza/datetime":    {"FuzzDateTime"},
 	"stanza/form":        {"FuzzForm"},
+	"xmppuri":            {"FuzzURI"},
 }
 
 func TestFuzzTargets(t *testing.T) {
