@@ -41,6 +41,11 @@ func cutHT(name string) (hash, binding string, ok bool) {
 	return rest[:i], rest[i+1:], ok
 }
 
+func isHT(name string) bool {
+	_, _, ok := cutHT(name)
+	return ok
+}
+
 // HT is one of the mechanisms HT-<hash>-<binding> (draft-schmaus-kitten-sasl-ht-09), with which FAST (XEP-0484) logs in by a token that the server gave out earlier.
 // The hash is SHA-256, SHA-512 or SHA3-256; the binding is EXPR, UNIQ or ENDP for tls-exporter, tls-unique and tls-server-end-point, or NONE.
 // For any other name the result is false.

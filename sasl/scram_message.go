@@ -59,6 +59,7 @@ type serverFirst struct {
 	salt       []byte
 	iterations int
 	ssdp       string // h= of XEP-0474, "" for none
+	old        string // d= of XEP-0474 before 0.4, "" for none
 	tls        string // t= of XEP-0515, "" for none
 }
 
@@ -98,6 +99,8 @@ func parseServerFirst(msg []byte, cnonce string, lo, hi int) (serverFirst, error
 		switch a.name {
 		case 'h':
 			f.ssdp = a.value
+		case 'd':
+			f.old = a.value
 		case 't':
 			f.tls = a.value
 		}

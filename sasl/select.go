@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"slices"
-	"strings"
 )
 
 // Names of the channel binding types that this package knows.
@@ -67,62 +66,6 @@ type Choice struct {
 	ServerOffersPlus bool
 }
 
-// ranks is the order of strength.
-// EXTERNAL is first, because whoever adds it has a certificate and wants it used.
-// Binding to the channel counts more than the hash: it is what a relaying attacker cannot get round.
-var ranks = map[string]int{
-	"EXTERNAL":           120,
-	"SCRAM-SHA-512-PLUS": 110,
-	"SCRAM-SHA-256-PLUS": 100,
-	"SCRAM-SHA-1-PLUS":   90,
-	"SCRAM-SHA-512":      80,
-	"SCRAM-SHA-256":      70,
-	"SCRAM-SHA-1":        60,
-	"DIGEST-MD5":         50,
-	"CRAM-MD5":           40,
-	"OAUTHBEARER":        30,
-	"X-OAUTH2":           30,
-	"PLAIN":              20,
-	"ANONYMOUS":          10,
-}
-
-// Rank is the strength of a mechanism: greater is stronger, 0 is unknown.
-// The order is used by Select, by Policy.Minimum and by pins that refuse a weaker mechanism than last time.
-// The numbers may change between versions, so store names, not ranks.
-func Rank(name string) int {
-	if _, b, ok := cutHT(name); ok {
-		return htBinding[b].rank
-	}
-	return ranks[name]
-}
-
-// Downgrade reports whether the mechanism must not be used on an account on which worked has logged in once (XEP-0474 §7):
-// after EXTERNAL or SCRAM, everything that hands out the secret or proves less about the server than SCRAM does, PLAIN above all, and what is unknown.
-// It does not tell the variants of SCRAM apart, whose choice a server may change; [Rank] does.
-// A login by token (HT) says nothing: remember the mechanism that the token was obtained with.
-func Downgrade(worked, mechanism string) bool {
-	return isStrong(worked) && !isStrong(mechanism) && !strings.HasPrefix(mechanism, "HT-")
-}
-
-func isStrong(name string) bool {
-	return name == "EXTERNAL" || strings.HasPrefix(name, "SCRAM-") && Rank(name) > 0
-}
-
-// effective gives each mechanism its rank.
-// One that Rank does not know is as strong as the strongest known one behind it in the list,
-// so that the application places it by where it puts it; 0 at the end of the list.
-func effective(mechs []Mechanism) []int {
-	r := make([]int, len(mechs))
-	behind := 0
-	for i, m := range slices.Backward(mechs) {
-		if r[i] = Rank(m.Name); r[i] == 0 {
-			r[i] = behind
-		}
-		behind = max(behind, r[i])
-	}
-	return r
-}
-
 // Select returns those of mechs that can be used with what the server offers, strongest first.
 // Mechanisms of equal strength, and those that [Rank] does not know, stand where the caller put them:
 // an unknown one counts as strong as the strongest known one behind it.
@@ -171,7 +114,7 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 			reason = "not allowed"
 		case (m.NeedsTLS || m.Name == "PLAIN") && o.TLSVersion == 0:
 			reason = "stream is not encrypted"
-		case strings.HasPrefix(m.Name, "HT-") && !m.Binding && !p.InsecureUnboundToken:
+		case isHT(m.Name) && !m.Binding && !p.InsecureUnboundToken:
 			reason = "its token is bound to nothing"
 		case m.bindingType != "" && (o.Available == nil || !o.Available(m.bindingType)):
 			reason = "no data for " + m.bindingType
@@ -200,26 +143,6 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 	}
 	return out, nil
 }
-
-// checkBindingLists is what XEP-0440 §3 demands on SASL2 of a client that can bind to the channel:
-// -PLUS and the list of types come together, and the one type that every server has is not missing where no other will do.
-func checkBindingLists(mechs []Mechanism, o Offer) error {
-	can := o.SASL2 && o.TLSVersion != 0 && o.Available != nil &&
-		slices.ContainsFunc(mechs, func(m Mechanism) bool { return m.Binding }) && slices.ContainsFunc(bindingTypes, o.Available)
-	plus := slices.ContainsFunc(o.Mechanisms, isPlus)
-	switch {
-	case !can:
-	case plus && o.BindingTypes == nil:
-		return &DowngradeError{Reason: "mechanisms with channel binding, and no list of types for it"}
-	case !plus && o.BindingTypes != nil:
-		return &DowngradeError{Reason: "types of channel binding, and no mechanism with it"}
-	case plus && bindingType(o) == "" && !slices.Contains(o.BindingTypes, TLSServerEndPoint):
-		return &DowngradeError{Reason: "no channel binding type in common, and the one that all servers have is missing"}
-	}
-	return nil
-}
-
-func isPlus(name string) bool { return strings.HasSuffix(name, "-PLUS") }
 
 // bindingType picks the type to bind with, "" for none.
 func bindingType(o Offer) string {

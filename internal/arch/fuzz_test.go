@@ -25,7 +25,7 @@ var fuzzTargets = map[string][]string{
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
-	"sasl":               {"FuzzSCRAM"},
+	"sasl":               {"FuzzDigestMD5", "FuzzSCRAM"},
 	"stanza":             {"FuzzStanza"},
 	"stanza/datetime":    {"FuzzDateTime"},
 	"stanza/form":        {"FuzzForm"},
