@@ -30,6 +30,9 @@ type link struct {
 	dec        *xmlstream.Decoder
 	out        outbox
 	headerSent bool
+	old        bool   // streams are those of before XMPP 1.0
+	id         string // of the last stream
+	compressed bool
 	begun      bool   // a stanza of the session has come
 	name       string // for traces
 }
@@ -144,9 +147,12 @@ func (l *link) trace(who string, e *etree.Element) {
 // sendHeader answers a stream header with a fresh id. at is the step that this is, 0 for none.
 func (l *link) sendHeader(at Step, to string) error {
 	l.headerSent = true
-	return l.say(at, xmlstream.AppendHeader(nil, xmlstream.Header{
-		To: to, From: l.srv.domain.String(), Lang: "en", ContentNS: nsClient, ID: rand.Text(), Version: "1.0",
-	}))
+	l.id = rand.Text()
+	h := xmlstream.Header{To: to, From: l.srv.domain.String(), Lang: "en", ContentNS: nsClient, ID: l.id, Version: "1.0"}
+	if l.old {
+		h.Version = ""
+	}
+	return l.say(at, xmlstream.AppendHeader(nil, h))
 }
 
 // streamError is a reason to end the stream (RFC 6120 §4.9).
@@ -198,9 +204,13 @@ func (l *link) halfClose() {
 
 func (l *link) outTLSClose() {
 	l.out.mu.Lock()
-	tc, ok := l.out.w.(*tls.Conn)
+	w := l.out.w
 	l.out.mu.Unlock()
-	if ok {
+	if z, ok := w.(*zlibConn); ok {
+		z.end()
+		w = z.Conn
+	}
+	if tc, ok := w.(*tls.Conn); ok {
 		tc.CloseWrite()
 	}
 }

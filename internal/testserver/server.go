@@ -126,7 +126,8 @@ type Server struct {
 	cuts      int // connections cut so far
 	sm        smServer
 
-	configVersion string // see LoginOptions
+	configVersion string            // see LoginOptions
+	oauth         map[string]string // users by token
 }
 
 // New returns a server that is ready to be dialled. It starts no goroutine before it is.
@@ -182,6 +183,9 @@ func (s *Server) tlsConfig(direct bool) *tls.Config {
 	c := &tls.Config{Certificates: []tls.Certificate{s.cert}, MinVersion: tls.VersionTLS12}
 	if direct {
 		c.NextProtos = []string{"xmpp-client"} // XEP-0368; STARTTLS has no ALPN
+	}
+	if s.opts.ClientCAs != nil {
+		c.ClientAuth = tls.RequestClientCert // one that is no good does not end the handshake: it is worth nothing
 	}
 	if s.opts.TLSConfig != nil {
 		s.opts.TLSConfig(c)
@@ -329,6 +333,8 @@ func (s *Server) AddAccount(user, password string) error {
 		s.accounts[bare.Local()] = a
 	}
 	a.password, a.keys = password, map[string]*scramKeys{}
+	clear(a.upgraded)
+	clear(a.fast) // XEP-0484 §5: tokens go with the password
 	return nil
 }
 
