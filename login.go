@@ -33,10 +33,8 @@ func (s *Stream) Login(ctx context.Context) error {
 	if creds == nil {
 		return ErrNoCredentials
 	}
-	if !s.IsConnected() {
-		if err := s.Connect(ctx); err != nil {
-			return err
-		}
+	if err := s.Connect(ctx); err != nil && !(errors.Is(err, ErrInvalidState) && s.IsConnected()) {
+		return err
 	}
 	c, old, kind, err := s.authenticate(ctx, creds)
 	if p := s.initialPresence(); err == nil && kind != SessionResumed && p != nil {

@@ -111,10 +111,8 @@ func (r *Register) Redeem(ctx context.Context, inv xmppuri.Invitation, a Account
 	if account != own {
 		return fmt.Errorf("%w: it is for %s, and the stream for %s", ErrInvitation, account, own)
 	}
-	if !s.IsConnected() {
-		if err := s.Connect(ctx); err != nil {
-			return err
-		}
+	if err := s.Connect(ctx); err != nil && !(errors.Is(err, xmpp.ErrInvalidState) && beforeLogin(s)) {
+		return err
 	}
 	if err := r.Preauth(ctx, inv.Token); err != nil {
 		return err
