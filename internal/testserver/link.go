@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/beevik/etree"
@@ -33,8 +34,9 @@ type link struct {
 	old        bool   // streams are those of before XMPP 1.0
 	id         string // of the last stream
 	compressed bool
-	begun      bool   // a stanza of the session has come
-	name       string // for traces
+	begun      bool                  // a stanza of the session has come
+	name       string                // for traces
+	frameErr   atomic.Pointer[error] // what was wrong with a frame, where there are frames
 }
 
 // tlsState is a connection with TLS.
@@ -103,18 +105,26 @@ func (l *link) header() (*etree.Element, error) {
 	if err == nil {
 		l.trace("C", h)
 	}
-	return h, err
+	return h, l.failure(err)
 }
 
 // next reads the client's next element.
 func (l *link) next() (*etree.Element, error) {
 	e, err := l.dec.Next()
 	if err != nil {
-		return nil, err
+		return nil, l.failure(err)
 	}
 	l.out.gate()
 	l.trace("C", e)
 	return e, nil
+}
+
+// failure is the reason of an error of reading.
+func (l *link) failure(err error) error {
+	if p := l.frameErr.Load(); err != nil && p != nil {
+		return *p
+	}
+	return err
 }
 
 // send queues an element.
