@@ -54,7 +54,7 @@ func (s *Server) NewAccountAt(t testing.TB, domain string) (address, password st
 	return user + "@" + domain, password
 }
 
-// Admin makes the account of the administrator of Full and Lean at that domain.
+// Admin makes the account of the administrator of Full, Lean and Invited at that domain.
 func (s *Server) Admin(t testing.TB, domain string) (address, password string) {
 	t.Helper()
 	s.AddAccount(t, "admin", domain, "admin-secret")

@@ -125,7 +125,7 @@ func writeCertificates(dir string) error {
 		return err
 	}
 	tmpl := certTemplate(Full)
-	for _, domain := range []string{Full, Lean, TLS12Host, Hashed, Hashed256, Anon, CertHost, Plain} {
+	for _, domain := range []string{Full, Lean, TLS12Host, Hashed, Hashed256, Anon, CertHost, Plain, Invited} {
 		tmpl.DNSNames = append(tmpl.DNSNames, domain, "*."+domain)
 	}
 	tmpl.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}

@@ -63,6 +63,7 @@ const (
 	HostMeta                Feature = "host-meta (XEP-0156)"
 	TURN                    Feature = "a built-in STUN and TURN server"
 	AnyComponent            Feature = "components of any name"
+	Invitations             Feature = "invitations at the domain Invited (XEP-0401, XEP-0379, XEP-0445)"
 )
 
 // everyKind lists what all kinds can do and has a name.
@@ -72,12 +73,12 @@ var everyKind = []Feature{TLS13, TLSUnique, Anonymous, External, ClearText, Lega
 var features = map[Kind][]Feature{
 	Prosody: {
 		TLS12Only, SASL2, Bind2, FAST, PreApproval, BlockPresence, PrivateByName, ArchiveIDs, PublishMaxItems, RetractEvents, VCard4IQ, Moderation, OccupantID, RoomLocking,
-		RoomRegistration, ReservedNick, RoomAvatarHash, RoomLogging, RoomPrivateToAll,
+		RoomRegistration, ReservedNick, RoomAvatarHash, RoomLogging, RoomPrivateToAll, Invitations,
 	},
 	Prosody13: {
 		TLS12Only, ChannelBindingExporter, BindingList, DowngradeProtection, SASL2, Bind2, FAST, InlineSM, StreamLimits, PreApproval, BlockPresence, PrivateByName,
 		ArchiveIDs, PublishMaxItems, RetractEvents, VCard4IQ, PubSubCreate, Moderation, Moderation1, OccupantID, RoomLocking, HostMeta,
-		RoomRegistration, ReservedNick, RoomAvatarHash, RoomLogging, RoomPrivateToAll,
+		RoomRegistration, ReservedNick, RoomAvatarHash, RoomLogging, RoomPrivateToAll, Invitations,
 	},
 	Ejabberd: {
 		TLS12Only, SCRAM512, DigestMD5, LegacyDigest, XOAuth2, Compression, PrivacyListsFull, VCardVerbatim, PubSubCreate, MUCSub, Multicast,
@@ -87,7 +88,7 @@ var features = map[Kind][]Feature{
 		ChannelBindingExporter, ChannelBindingEndPoint, BindingList, DowngradeProtection, SCRAM512, DigestMD5, LegacyDigest, XOAuth2,
 		SASL2, Bind2, FAST, InlineSM, SCRAMUpgrade, Compression, PreApproval, PrivacyListsFull, PublishMaxItems, RetractEvents, VCardVerbatim, PubSubCreate,
 		Moderation, Moderation1, OccupantID, MUCSub, Multicast, HostMeta, TURN, AnyComponent,
-		RoomRegistration, RoomServiceRegistration, RoomHats, RoomAvatarHash, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages, RoomItems,
+		RoomRegistration, RoomServiceRegistration, RoomHats, RoomAvatarHash, RoomMaxUsers, RoomContinue, RoomPrivateToAll, RoomPages, RoomItems, Invitations,
 	},
 }
 

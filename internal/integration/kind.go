@@ -68,6 +68,8 @@ const (
 	CertHost = "cert.test"
 	// Plain needs no TLS on the port [PlainAllowed]: PLAIN in clear text and the older XEP-0078.
 	Plain = "plain.test"
+	// Invited makes accounts only for who has an invitation, where the server has [Invitations]; its administrator makes them. Elsewhere it is like any other.
+	Invited = "invited.test"
 )
 
 // The components that may connect, with [ComponentSecret], to the port [Component].

@@ -60,7 +60,7 @@ muc_log_expires_after = "never"
 authentication = "internal_plain"
 default_storage = "internal"
 disable_sasl_mechanisms = {}
-admins = { "admin@localhost", "admin@xmpp.test" }
+admins = { "admin@localhost", "admin@xmpp.test", "admin@invited.test" }
 
 contact_info = { admin = { "xmpp:admin@localhost" }; support = { "mailto:support@localhost" } }
 external_services = {
@@ -123,6 +123,10 @@ VirtualHost "plain.test"
 	allow_unencrypted_plain_auth = true
 	modules_enabled = { "legacyauth" }
 	modules_disabled = { "s2s"; "tls" }
+
+VirtualHost "invited.test"
+	modules_enabled = { "invites"; "invites_adhoc"; "invites_register" }
+	registration_invite_only = true
 
 Component "conference.localhost" "muc"
 	name = "Rooms"
