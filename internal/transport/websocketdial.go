@@ -23,13 +23,14 @@ const (
 )
 
 var (
-	errWebSocketURL      = errors.New("websocket: the address is no absolute URL of a host, without a fragment")
-	errWebSocketProtocol = errors.New("websocket: the server has not agreed to the sub-protocol xmpp")
-	errRedirectInsecure  = errors.New("redirected to what is not https")
-	errRedirectLocal     = errors.New("redirected to a local address")
-	errRedirects         = errors.New("redirected too often")
-	errRedirectLoop      = errors.New("redirected in a circle")
-	errNoTLSConfig       = errors.New("no TLS configuration")
+	errWebSocketURL       = errors.New("websocket: the address is no absolute URL of a host, without a fragment")
+	errWebSocketProtocol  = errors.New("the server has not agreed to the sub-protocol xmpp")
+	errWebSocketExtension = errors.New("the server wants an extension that was not offered")
+	errRedirectInsecure   = errors.New("redirected to what is not https")
+	errRedirectLocal      = errors.New("redirected to a local address")
+	errRedirects          = errors.New("redirected too often")
+	errRedirectLoop       = errors.New("redirected in a circle")
+	errNoTLSConfig        = errors.New("no TLS configuration")
 )
 
 // DialWebSocket makes a wire of a WebSocket (RFC 7395) to a wss: address, or a ws: one if w.Insecure.
@@ -55,7 +56,7 @@ func DialWebSocket(ctx context.Context, w Web, address string) (Wire, error) {
 	}
 	client, done := w.httpClient(u.Hostname())
 	defer done()
-	up := &upgrader{next: client.Transport, meter: w.Meter}
+	up := &upgrader{ctx: ctx, next: client.Transport, meter: w.Meter}
 	client.Transport = up
 	ws, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{
 		HTTPClient:      client,
@@ -63,9 +64,15 @@ func DialWebSocket(ctx context.Context, w Web, address string) (Wire, error) {
 		Subprotocols:    []string{webSocketProtocol},
 		CompressionMode: websocket.CompressionDisabled,
 	})
+	if up.stop != nil && !up.stop() && err == nil {
+		err = context.Cause(ctx)
+		_ = ws.CloseNow()
+	}
 	if err != nil {
 		var ue *url.Error
 		switch {
+		case ctx.Err() != nil:
+			err = context.Cause(ctx)
 		case errors.As(err, &ue):
 			err = ue.Err
 		case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
@@ -76,26 +83,38 @@ func DialWebSocket(ctx context.Context, w Web, address string) (Wire, error) {
 	wire := &webSocket{ws: ws, conn: up.conn, tls: resp.TLS, lim: w.Limits}
 	wire.status.Store(int32(websocket.StatusNormalClosure))
 	ws.SetReadLimit(-1) // message has a limit that leaves room for an answer
-	if ws.Subprotocol() != webSocketProtocol {
-		_ = wire.Close()
-		return nil, errWebSocketProtocol
-	}
 	return wire, nil
 }
 
 // upgrader puts a webSocketConn in the place of the connection that the library gets.
+// It refuses early what the library would take, or would listen to for a while.
 type upgrader struct {
+	ctx   context.Context
 	next  http.RoundTripper
 	meter Meter
 	conn  *webSocketConn
+	stop  func() bool // ends that ctx cuts conn
 }
 
 func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	var got atomic.Pointer[net.Conn]
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { got.Store(&i.Conn) }}
 	resp, err := u.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+	switch {
+	case err != nil || resp.StatusCode/100 == 3:
 		return resp, err
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody
+		return resp, nil
+	case resp.Header.Get("Sec-WebSocket-Protocol") != webSocketProtocol:
+		err = errWebSocketProtocol
+	case resp.Header.Get("Sec-WebSocket-Extensions") != "":
+		err = errWebSocketExtension
+	}
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, err
 	}
 	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
 		u.conn = &webSocketConn{rwc: rwc, meter: u.meter}
@@ -105,6 +124,7 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 				u.conn.under = over.NetConn()
 			}
 		}
+		u.stop = context.AfterFunc(u.ctx, u.conn.cut)
 		resp.Body = u.conn
 	}
 	return resp, nil

@@ -40,26 +40,31 @@ func TestDialWebSocketAddress(t *testing.T) {
 func TestDialWebSocketFails(t *testing.T) {
 	hook := errors.New("the hook says no")
 	stranger := newRoot(t)
-	status := func(code int) http.HandlerFunc { return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) } }
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
 	tests := map[string]struct {
 		serve  http.HandlerFunc
 		change func(w *Web)
 		is     error
 		text   string
 	}{
-		"hook":         {nil, func(w *Web) { w.TLS = func(context.Context, string) (*tls.Config, error) { return nil, hook } }, hook, ""},
-		"no config":    {nil, func(w *Web) { w.TLS = func(context.Context, string) (*tls.Config, error) { return nil, nil } }, errNoTLSConfig, ""},
-		"dial":         {nil, func(w *Web) { w.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, hook } }, hook, ""},
-		"verification": {nil, func(w *Web) { verifyWith(w, func(tls.ConnectionState) error { return hook }) }, hook, ""},
-		"404":          {status(404), nil, nil, "the server has answered 404 Not Found"},
-		"200":          {status(200), nil, nil, "the server has answered 200 OK"},
-		"407":          {status(407), nil, nil, "407"},
-		"no protocol":  {webUpgrade(func(p *webPeer) { p.rest() }, ""), nil, errWebSocketProtocol, ""},
-		"other protocol": {webUpgrade(func(p *webPeer) { p.rest() }, "Sec-WebSocket-Protocol: chat"), nil, nil,
-			"unexpected Sec-WebSocket-Protocol"},
+		"hook":                 {nil, func(w *Web) { w.TLS = func(context.Context, string) (*tls.Config, error) { return nil, hook } }, hook, ""},
+		"no config":            {nil, func(w *Web) { w.TLS = func(context.Context, string) (*tls.Config, error) { return nil, nil } }, errNoTLSConfig, ""},
+		"dial":                 {nil, func(w *Web) { w.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, hook } }, hook, ""},
+		"verification":         {nil, func(w *Web) { verifyWith(w, func(tls.ConnectionState) error { return hook }) }, hook, ""},
+		"404":                  {status(404), nil, nil, "the server has answered 404 Not Found"},
+		"200":                  {status(200), nil, nil, "the server has answered 200 OK"},
+		"407":                  {status(407), nil, nil, "407"},
+		"no protocol":          {webUpgrade(func(p *webPeer) { p.rest() }, ""), nil, errWebSocketProtocol, ""},
+		"other protocol":       {webUpgrade(func(p *webPeer) { p.rest() }, "Sec-WebSocket-Protocol: chat"), nil, errWebSocketProtocol, ""},
 		"protocol in capitals": {webUpgrade(func(p *webPeer) { p.rest() }, "Sec-WebSocket-Protocol: XMPP"), nil, errWebSocketProtocol, ""},
 		"compression": {webUpgrade(func(p *webPeer) { p.rest() }, "Sec-WebSocket-Protocol: xmpp", "Sec-WebSocket-Extensions: permessage-deflate"),
-			nil, nil, "unsupported extensions"},
+			nil, errWebSocketExtension, ""},
+		"accept": {func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Sec-WebSocket-Key", "another")
+			webUpgrade(func(p *webPeer) {})(w, r)
+		}, nil, nil, "invalid Sec-WebSocket-Accept"},
 		"name": {nil, func(w *Web) {
 			get := w.TLS
 			w.TLS = func(ctx context.Context, _ string) (*tls.Config, error) { return get(ctx, "elsewhere.test") }
@@ -100,14 +105,24 @@ func verifyWith(w *Web, f func(tls.ConnectionState) error) {
 }
 
 func TestDialWebSocketTime(t *testing.T) {
-	testkit.Goroutines(t)
-	srv := newWebServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	began := time.Now()
-	_, err := DialWebSocket(ctx, srv.web(new(countMeter)), webAddress)
-	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*time.Second {
-		t.Errorf("after %v: %v", time.Since(began), err)
+	for name, h := range map[string]http.HandlerFunc{
+		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"an answer that does not end": func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Sec-WebSocket-Key", "another")
+			webUpgrade(func(p *webPeer) { p.rest() })(w, r)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.Goroutines(t)
+			srv := newWebServer(t, h)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := DialWebSocket(ctx, srv.web(new(countMeter)), webAddress)
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 2*time.Second {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
+		})
 	}
 }
 
