@@ -67,6 +67,8 @@ func (s *Stream) begin(ctx context.Context, from, to State) (context.Context, fu
 	switch {
 	case s.closed:
 		return nil, nil, ErrClosed
+	case s.p2p && to == StateResolving:
+		return nil, nil, fmt.Errorf("%w: the stream is to a peer", ErrInvalidState)
 	case s.state != from || s.authed || s.call != nil:
 		return nil, nil, fmt.Errorf("%w: the stream is %s", ErrInvalidState, s.state)
 	case ctx.Err() != nil:

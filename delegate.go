@@ -69,6 +69,7 @@ type Delegate struct {
 	Disconnect  DisconnectDelegate
 	Abort       AbortDelegate
 	Module      ModuleDelegate
+	P2P         P2PDelegate
 }
 
 // ConnectionDelegate hears of connections coming and going.

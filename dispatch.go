@@ -17,7 +17,7 @@ type Stats struct {
 
 	Malformed   uint64 // stanzas dropped because an address was not valid, an IQ had no id or an unknown type, or a request not one payload
 	Unsolicited uint64 // IQ results and errors that answered no open request
-	Forged      uint64 // IQ results and errors with the id of an open request and the wrong sender
+	Forged      uint64 // IQ results and errors with the id of an open request and the wrong sender; between two clients, stanzas of others
 	Filtered    uint64 // received stanzas dropped by interceptors
 }
 
@@ -296,6 +296,9 @@ func (s *Stream) handleStanza(st stanza.Stanza) {
 		if iq, ok := st.(*stanza.IQ); ok && iq.RequiresResponse() && iq.ID() != "" {
 			s.answer(iq, stanza.JIDMalformed)
 		}
+		return
+	}
+	if s.p2p && s.inSize.Load() > 0 && !s.fromPeer(el) { // what is injected is the module's affair
 		return
 	}
 	if !s.acceptable(st) {

@@ -30,7 +30,10 @@ func (s *Stream) Login(ctx context.Context) error {
 	s.mu.Lock()
 	creds := cmp.Or(s.newCreds, s.cfg.Credentials, s.lastCreds)
 	s.mu.Unlock()
-	if creds == nil {
+	switch {
+	case s.p2p:
+		return fmt.Errorf("%w: the stream is to a peer", ErrInvalidState)
+	case creds == nil:
 		return ErrNoCredentials
 	}
 	if err := s.Connect(ctx); err != nil && !(errors.Is(err, ErrInvalidState) && s.IsConnected()) {

@@ -67,6 +67,7 @@ type Stream struct {
 	cfg  Config
 	log  *slog.Logger
 	keys sasl.KeyCache
+	p2p  bool // of NewP2P
 
 	delegates    Delegates[Delegate]
 	interceptors list[*Interceptor]
@@ -104,6 +105,7 @@ type Stream struct {
 	held       bool              // the session outlives its connection
 	prefer     *transport.Target // of the next Connect
 	serverJID  JID
+	remoteJID  JID // of a stream of NewP2P
 	hadSession bool
 	keysOf     Credentials // what keys were derived from
 	mechanism  string      // of the login, with its channel binding
