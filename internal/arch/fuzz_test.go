@@ -13,7 +13,7 @@ import (
 // so none goes dead unnoticed. .ci/fuzz runs them.
 var fuzzTargets = map[string][]string{
 	".":                  {"FuzzFeatures", "FuzzStanza"},
-	"internal/transport": {"FuzzSRVOrder"},
+	"internal/transport": {"FuzzHostMeta", "FuzzSRVOrder", "FuzzWebSocketFrame"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/bookmarks":  {"FuzzStorage"},
