@@ -94,13 +94,15 @@ type bosh struct {
 	wait       time.Duration // how long the peer takes to answer at most
 	inactivity time.Duration // how long it lives without a request
 
-	queue     []*boshRequest // not sent, without a rid
-	open      []*boshRequest // sent, in order; the first is not answered
-	processed uint64         // the highest rid that is answered, with all below
-	last      *boshRequest   // the one that was sent last
-	idle      bool           // the last answer brought nothing
-	poll      *time.Timer
-	grace     *time.Timer
+	queue      []*boshRequest // not sent, without a rid
+	open       []*boshRequest // sent, in order; the first is not answered
+	processed  uint64         // the highest rid that is answered, with all below
+	last       *boshRequest   // the one that was sent last
+	answeredAt time.Time      // when the last answer came
+	idle       bool           // it brought nothing
+	poll       *time.Timer
+	grace      *time.Timer
+	missing    error // why the session is over if nothing says it better until then
 
 	arrived      []*boshAnswer // for the reader
 	arrivedBytes int

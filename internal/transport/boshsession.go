@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptrace"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -20,6 +22,10 @@ const (
 	minPolling     = time.Second
 	endGrace       = 2 * time.Second // for answers before the one that ends the session
 	maxArrived     = 16              // answers that nobody has read
+	overdue        = 3 * time.Second // for the answer to a request that must be answered since another has followed
+	orderPatience  = 500 * time.Millisecond
+	pollDelay      = 10 * time.Millisecond // an answer is often answered: that spares a poll
+	spacing        = 20 * time.Millisecond // from one request to another while the first is not answered
 )
 
 // boshRequest is a request. What is behind rid is set when it is sent.
@@ -34,7 +40,15 @@ type boshRequest struct {
 	again  bool               // that attempt was given up for another
 	repeat int                // how often that was
 	answer *boshAnswer
+
+	before  *boshRequest  // the one before; nil once that is handed to its connection
+	written chan struct{} // closed when this is, or when that failed
+	once    sync.Once     // closes it
+	nudged  int           // how often it was sent again because others were not answered
+	nudge   *time.Timer
 }
+
+func (r *boshRequest) wrote() { r.once.Do(func() { close(r.written) }) }
 
 func (r *boshRequest) empty() bool { return r.kind == kindPlain && len(r.items) == 0 }
 
@@ -66,10 +80,11 @@ func (b *bosh) pump() {
 
 // mayPoll reports whether an empty request may follow now (sections 11 and 12). If not, pump is called when it may.
 func (b *bosh) mayPoll() bool {
-	if !b.last.empty() || !b.idle && b.hold > 0 {
-		return true
+	due := b.answeredAt.Add(pollDelay)
+	if b.last.empty() && (b.idle || b.hold == 0) {
+		due = b.last.sent.Add(max(b.polling, minPolling))
 	}
-	d := time.Until(b.last.sent.Add(max(b.polling, minPolling)))
+	d := time.Until(due)
 	if d <= 0 {
 		return true
 	}
@@ -96,6 +111,7 @@ func (b *bosh) send(r *boshRequest) {
 		key, newKey = b.keys.next(r.kind == kindSession)
 	}
 	b.terminated = r.kind == kindTerminate
+	r.before, r.written = b.last, make(chan struct{})
 	b.open = append(b.open, r)
 	b.last = r
 	b.changed.Broadcast()
@@ -105,14 +121,17 @@ func (b *bosh) send(r *boshRequest) {
 // exchange brings the body to the peer, again and again if it must be, and takes the answer.
 // The body stays the same, so that the peer sees whether it has it already (section 14.3).
 func (b *bosh) exchange(r *boshRequest, body []byte) {
+	defer r.wrote()
+	b.follow(r)
 	var failing time.Time
 	for delay := time.Duration(0); ; {
 		ctx, cancel, ok := b.attempt(r)
 		if !ok {
 			return
 		}
-		a, err := b.post(ctx, body)
+		a, err := b.post(b.watch(ctx, r), body)
 		cancel()
+		r.wrote()
 		if err == nil && a.err == nil && a.attr("type") == "error" { // section 17.3
 			b.repeatUpTo(r)
 			a, err = nil, errRecoverable
@@ -138,6 +157,60 @@ func (b *bosh) exchange(r *boshRequest, body []byte) {
 		}
 		delay = min(2*delay+time.Second/2, 8*time.Second)
 	}
+}
+
+// follow waits until the request before r is on its way: servers that get them in another order may not answer before the older one is due (ejabberd),
+// or end the session (Prosody, if it misses two). Not every client tells when a request is written.
+func (b *bosh) follow(r *boshRequest) {
+	if r.before == nil {
+		return
+	}
+	limit := askedWait * time.Second
+	if b.web.Client != nil {
+		limit = orderPatience
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case <-r.before.written:
+	case <-late.C:
+	case <-b.ctx.Done():
+	}
+	b.mu.Lock()
+	answered := r.before.answer != nil
+	r.before = nil
+	b.mu.Unlock()
+	if answered {
+		return
+	}
+	select { // two connections are not faster than one another by as much
+	case <-time.After(spacing):
+	case <-b.ctx.Done():
+	}
+}
+
+// watch sees the request written. If then neither it nor an older one is answered, although the peer holds one only,
+// it has come before the older one, and may have been put aside: it is sent again.
+func (b *bosh) watch(ctx context.Context, r *boshRequest) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+		if info.Err != nil {
+			return
+		}
+		r.wrote()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.err != nil || r.nudged >= 2 || len(b.open) == 0 || b.open[0] == r {
+			return
+		}
+		r.nudged++
+		r.nudge = time.AfterFunc(overdue*time.Duration(r.nudged), func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if b.err == nil && r.answer == nil && b.open[0] != r && b.open[0].answer == nil {
+				b.repeat(r)
+			}
+		})
+	}})
 }
 
 // Why a session ends.
@@ -211,7 +284,9 @@ func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
 	if b.err != nil || r.answer != nil {
 		return
 	}
-	r.answer = a
+	if r.answer = a; r.nudge != nil {
+		r.nudge.Stop()
+	}
 	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
 		b.process()
 	}
@@ -238,6 +313,7 @@ func (b *bosh) giveUp() {
 	for len(b.open) > 0 && b.err == nil {
 		b.process()
 	}
+	b.finish(b.missing)
 }
 
 // arrivals looks at what the peer says to have got, and sends again what it has not (section 9.2).
@@ -263,7 +339,7 @@ func (b *bosh) process() {
 	r := b.open[0]
 	a := r.answer
 	b.open = b.open[1:]
-	b.processed = r.rid
+	b.processed, b.answeredAt = r.rid, time.Now()
 	over, refused := a.err, (*BOSHError)(nil)
 	switch {
 	case over != nil:
@@ -293,6 +369,9 @@ func (b *bosh) process() {
 		return
 	case a.err != nil:
 		b.finish(over)
+		return
+	case refused != nil && refused.Condition == "other-request":
+		b.missing = refused // the answer to another request says why
 		return
 	case refused != nil && refused.Condition == "see-other-uri":
 		a.in = nil // it is in the error
