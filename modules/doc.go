@@ -11,6 +11,7 @@
 //	| blocking     | blocks others, and knows who is blocked          | XEP-0191                     |
 //	| bookmarks    | keeps the list of rooms, and goes into them      | XEP-0402, XEP-0048, XEP-0411 |
 //	| caps         | knows what others can do, mostly without asking  | XEP-0115, XEP-0390           |
+//	| carbons      | shows what the user's other clients send and get | XEP-0280                     |
 //	| chatstates   | tells who is typing                              | XEP-0085                     |
 //	| commands     | runs others' commands, and offers commands       | XEP-0050, XEP-0133           |
 //	| csi          | tells the server whether somebody is looking     | XEP-0352                     |
@@ -28,7 +29,7 @@
 //	| pubsub       | publishes items, and hears of those of others    | XEP-0060, XEP-0163           |
 //	| receipts     | tells that a message has arrived                 | XEP-0184                     |
 //	| reconnect    | logs in again when the connection is lost        | RFC 6120                     |
-//	| register     | changes the password, and removes the account    | XEP-0077                     |
+//	| register     | makes accounts, also of invitations; passwords   | XEP-0077, XEP-0401, XEP-0445 |
 //	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
 //	| rpc          | calls methods of others, and offers methods      | XEP-0009                     |
 //	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
