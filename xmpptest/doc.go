@@ -19,7 +19,8 @@
 //	| blocking (XEP-0191)                           | urn:xmpp:blocking                                               |
 //	| ping, version, time, last activity            | urn:xmpp:ping, jabber:iq:version, urn:xmpp:time, jabber:iq:last |
 //
-// [WithRooms] adds rooms (XEP-0045), [WithPEP] nodes of accounts (XEP-0163).
+// [WithRooms] adds rooms (XEP-0045), [WithPEP] nodes of accounts (XEP-0163), [WithSASL2] the login of XEP-0388 with all that is inside it,
+// [WithLogin] what older and other servers do, [WithTamper] what none should.
 //
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //

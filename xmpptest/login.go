@@ -90,7 +90,7 @@ func WithCompression() Option {
 }
 
 // WithTamper lets f change what the server says at a step of the negotiation: what f returns is sent.
-// It runs on the goroutine that reads from that client.
+// It runs on the goroutine that reads from that client, and must call no method of the server.
 func WithTamper(f func(at Step, xml string) string) Option {
 	return func(s *settings) {
 		s.server.Tamper = func(at testserver.Step, xml string) string { return f(Step(at), xml) }
@@ -110,4 +110,30 @@ func (s *Server) SetConfigVersion(version string) { s.srv.SetConfigVersion(versi
 func (s *Server) ClientCertificate(user string) tls.Certificate {
 	s.t.Helper()
 	return testserver.DefaultAuthority().Issue(testserver.CertOptions{XMPPAddrs: []string{s.JID(user).String()}})
+}
+
+// AddOAuthToken lets an account log in by OAUTHBEARER and X-OAUTH2 with this token, until [Server.RemoveOAuthToken].
+// The server offers these only if [WithMechanisms] names them.
+func (s *Server) AddOAuthToken(user, token string) {
+	s.t.Helper()
+	s.Config(user) // so that the account exists
+	s.check(s.srv.AddOAuthToken(user, token))
+}
+
+// RemoveOAuthToken makes a token worth nothing any more.
+func (s *Server) RemoveOAuthToken(token string) { s.srv.RemoveOAuthToken(token) }
+
+// Tokens returns how many tokens of FAST (XEP-0484) the server would accept of an account.
+func (s *Server) Tokens(user string) int { return s.srv.Tokens(user) }
+
+// ExpireTokens ends the life of all tokens of FAST that an account has now: a login with one fails with credentials-expired.
+func (s *Server) ExpireTokens(user string) {
+	s.t.Helper()
+	s.check(s.srv.ExpireTokens(user))
+}
+
+// RevokeTokens makes the server forget all tokens of FAST of an account: a login with one fails with not-authorized.
+func (s *Server) RevokeTokens(user string) {
+	s.t.Helper()
+	s.check(s.srv.RevokeTokens(user))
 }

@@ -47,8 +47,9 @@ func WithTLSConfig(f func(*tls.Config)) Option {
 }
 
 // WithMechanisms sets the SASL mechanisms that are offered, in this order and whatever the connection is.
-// The server has SCRAM-SHA-1, -256 and -512, each also as -PLUS, PLAIN, and ANONYMOUS;
-// a login with any other name fails. Without it all of SCRAM are offered, and PLAIN under TLS.
+// The server has SCRAM-SHA-1, -256 and -512, each also as -PLUS, PLAIN, ANONYMOUS, EXTERNAL (see [WithClientCertificates]),
+// OAUTHBEARER and X-OAUTH2 (see [Server.AddOAuthToken]), and DIGEST-MD5; a login with any other name fails.
+// Without it all of SCRAM are offered, PLAIN under TLS, and EXTERNAL to whom has a certificate.
 func WithMechanisms(names ...string) Option {
 	return func(s *settings) { s.server.Mechanisms = append([]string{}, names...) }
 }

@@ -118,8 +118,18 @@ func (s *Session) wantsSM(req *etree.Element) *etree.Element {
 	return e
 }
 
-// Enabled reports whether the client has enabled a feature when it bound its resource by Bind 2, stream management apart:
-// carbons, or that it is inactive. See LoginOptions.BindFeatures.
+// enable2 notes that the client has changed its mind.
+func (s *Session) enable2(ns string, on bool) {
+	s.srv.mu.Lock()
+	defer s.srv.mu.Unlock()
+	s.enabled = slices.DeleteFunc(s.enabled, func(x string) bool { return x == ns })
+	if on {
+		s.enabled = append(s.enabled, ns)
+	}
+}
+
+// Enabled reports whether the client has enabled a feature when it bound its resource by Bind 2, stream management apart.
+// "urn:xmpp:csi:0" says that the client is inactive (XEP-0352), which it may also say later. See LoginOptions.BindFeatures.
 func (s *Session) Enabled(ns string) bool {
 	s.srv.mu.Lock()
 	defer s.srv.mu.Unlock()

@@ -1,7 +1,7 @@
 // Package testserver is an XMPP server for tests, inside the process of the test.
 //
 // It has accounts with rosters, subscriptions and an offline store; it speaks STARTTLS and direct TLS, SCRAM with
-// channel binding, resource binding, stream management, and routes messages, presence and IQs as RFC 6120 and RFC 6121 say.
+// channel binding, SASL2 with Bind 2 and tokens, resource binding, stream management, and routes messages, presence and IQs as RFC 6120 and RFC 6121 say.
 // It keeps vCards, private XML and block lists, and says of itself what it can do, what it is, what time it is and how long it has been running;
 // [Options].Without takes such things away. It listens on
 // loopback TCP or is dialled in memory, where it also works in a testing/synctest bubble.

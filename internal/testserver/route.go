@@ -47,6 +47,10 @@ func newAccount(bare jid.JID) *account {
 
 // handle deals with one element from a client (RFC 6120 §8, §10).
 func (s *Session) handle(e *etree.Element) error {
+	if e.NamespaceURI() == nsCSI && s.srv.has(nsCSI) {
+		s.enable2(nsCSI, e.Tag == "inactive")
+		return nil
+	}
 	if e.NamespaceURI() != nsClient {
 		return streamError{cond: "unsupported-stanza-type", text: e.Tag}
 	}

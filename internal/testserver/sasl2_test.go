@@ -114,6 +114,11 @@ func TestSASL2(t *testing.T) {
 					t.Errorf("%s is not enabled", ns)
 				}
 			}
+			c.write("<active xmlns='" + nsCSI + "'/>")
+			c.quiet()
+			if srv.Sessions(c.jid)[0].Enabled(nsCSI) {
+				t.Error("still inactive")
+			}
 			bound = append(bound, c.jid.Resource())
 		}
 		if !strings.HasPrefix(bound[0], "Test~") || bound[0] != bound[1] {

@@ -50,7 +50,8 @@ type Options struct {
 	// TLSConfig may change the configuration of every handshake. If nil, it is TLS 1.2 or later.
 	TLSConfig func(*tls.Config)
 	// Mechanisms are offered exactly so, whatever the connection is.
-	// If nil, all of SCRAM are, -PLUS when the connection has a channel binding, and PLAIN under TLS.
+	// If nil, all of SCRAM are, -PLUS when the connection has a channel binding, PLAIN under TLS, and EXTERNAL with a certificate of the client.
+	// There are also ANONYMOUS, OAUTHBEARER, X-OAUTH2 and DIGEST-MD5.
 	Mechanisms []string
 	// BindingTypes is the XEP-0440 list, and what -PLUS accepts.
 	// If nil, it is what the connection has; if empty, no list is sent and the connection's own are accepted.
@@ -84,7 +85,7 @@ type Options struct {
 	// Compression offers zlib after the login (XEP-0138).
 	Compression bool
 	// Tamper changes what the server says at a step before it is sent, however it came to it: what it returns goes out.
-	// It runs on the goroutine that reads that client. If nil, nothing is changed.
+	// It runs on the goroutine that reads that client, and must call no method of the server. If nil, nothing is changed.
 	Tamper func(at Step, xml string) string
 	// SASLTamper changes the data of a mechanism before it is encoded: that of challenges, or with last set that of the success.
 	// It is for SASL and SASL2 alike. If nil, nothing is changed.
