@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -153,7 +152,7 @@ func (c *conn) request(ctx context.Context, req *stanza.IQ) (*stanza.IQ, error) 
 
 // sendElement writes an element of the negotiation.
 func (c *conn) sendElement(e stanza.Elementer) error {
-	p, err := xmlstream.AppendElement(nil, e.Element(), stanza.NSClient)
+	p, err := c.wire.AppendElement(nil, e.Element())
 	if err == nil {
 		c.w.raw(p, false)
 	}

@@ -272,6 +272,9 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
+// contentNS is the namespace of stanzas on the wire; "" for that of clients.
+func (c *Config) contentNS() string { return "" }
+
 func (c *Config) limits(loggedIn bool) xmlstream.Limits {
 	l := xmlstream.Limits{StanzaBytes: c.MaxStanzaBytesBeforeLogin, Depth: c.MaxDepth, Attrs: c.MaxAttributes, NSDecls: c.MaxNamespaces}
 	if loggedIn {

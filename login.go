@@ -191,7 +191,7 @@ func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err er
 	if err := l.sasl(ctx); err != nil {
 		return nil, kind, err
 	}
-	l.c.dec.SetLimits(l.s.cfg.limits(true))
+	l.c.wire.SetLimits(l.s.cfg.limits(true))
 	if err := l.c.openStream(ctx, true); err != nil {
 		return nil, kind, err
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
-	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -19,14 +18,12 @@ func (s *Stream) IsSecure() bool {
 	return ok
 }
 
-// ConnectionState describes the TLS connection; ok is false when there is none.
+// ConnectionState describes the TLS connection, over BOSH the last one; ok is false when there is none.
 func (s *Stream) ConnectionState() (state tls.ConnectionState, ok bool) {
 	if c := s.current(); c != nil {
-		if tc := c.tls.Load(); tc != nil {
-			return tc.ConnectionState(), true
-		}
+		state, _, ok = c.tlsState()
 	}
-	return state, false
+	return state, ok
 }
 
 // Security is what protects a connection.
@@ -81,7 +78,7 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 		return "starttls", fmt.Errorf("%w: the server refused STARTTLS", ErrUnsupported)
 	case !stanza.Is(el, "proceed", nsStartTLS):
 		return "starttls", c.unexpected(el, "proceed")
-	case c.dec.Buffered() > 0:
+	case c.wire.(*transport.XML).Buffered() > 0:
 		return "starttls", ErrTLSInjection
 	}
 	if err := c.w.idle(ctx); err != nil {
@@ -92,7 +89,7 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 	}
 	// All that was learnt in clear text is forgotten with the old decoder.
 	c.header.Store(nil)
-	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	c.overBytes()
 	if err := c.openStream(ctx, true); err != nil {
 		return "stream", err
 	}
