@@ -5,7 +5,7 @@ import "context"
 // Anonymous is the mechanism ANONYMOUS (RFC 4505): a login without an account; the server gives out an address.
 // It sends an empty trace and reads no Params. It is not among [Default].
 func Anonymous() Mechanism {
-	return Mechanism{Name: "ANONYMOUS", New: func(Params) (Client, error) { return &anonymous{}, nil }}
+	return Mechanism{Name: "ANONYMOUS", ServerIdentity: true, New: func(Params) (Client, error) { return &anonymous{}, nil }}
 }
 
 type anonymous struct{ once oneShot }

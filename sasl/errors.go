@@ -13,32 +13,35 @@ var (
 	// ErrNoMechanism is returned by Select, as a *[NoMechanismError].
 	ErrNoMechanism = errors.New("sasl: no usable mechanism")
 
-	// ErrServerSignature is returned by a SCRAM client's Next and Success when the server's signature is missing or wrong:
-	// the server does not know the account's keys.
+	// ErrServerSignature is returned by Next and Success when the server's proof is missing or wrong:
+	// the signature of SCRAM, rspauth of DIGEST-MD5, the responder's message of HT. The server does not know the account's secret.
 	ErrServerSignature = errors.New("sasl: server signature is not verified")
 
 	// ErrNonce is returned by a SCRAM client's Next when the server's nonce does not begin with the client's or adds nothing to it.
 	ErrNonce = errors.New("sasl: wrong nonce from server")
 
-	// ErrIterations is returned by a SCRAM client's Next when the iteration count is outside the limits in Params.
+	// ErrIterations is returned by a SCRAM client's Next when the iteration count is outside the limits in Params,
+	// and by SaltedPassword when it is outside its own.
 	ErrIterations = errors.New("sasl: iteration count out of bounds")
 
 	// ErrMalformed is returned by Next and Success when a message of the server breaks the grammar,
-	// is longer than 16 KiB, or asks for an extension (m=).
+	// is longer than 16 KiB (DIGEST-MD5: 2 KiB), or asks for what is not spoken here: an extension (m=), a security layer.
 	ErrMalformed = errors.New("sasl: malformed message from server")
 
 	// ErrUnexpected is returned by every client for a call that the mechanism does not foresee at that point:
 	// success before the server proved itself, a challenge too many, a second Start.
 	ErrUnexpected = errors.New("sasl: unexpected message")
 
-	// ErrServerError is matched by a *[ServerError], which a SCRAM client's Next and Success return.
+	// ErrServerError is matched by a *[ServerError], which a SCRAM client's Next and Success return,
+	// and by an *[OAuthError], which is what Explain has of OAUTHBEARER.
 	ErrServerError = errors.New("sasl: error from server")
 
-	// ErrDowngrade is returned by a SCRAM client's Next when the hash of XEP-0474 shows
-	// that the list of mechanisms or of channel binding types was changed on its way from the server.
+	// ErrDowngrade is returned, as a *[DowngradeError], by a SCRAM client's Next when the hash of XEP-0474 shows
+	// that the list of mechanisms or of channel binding types was changed on its way from the server,
+	// and by Select when the lists of SASL2 show it by themselves (XEP-0440).
 	ErrDowngrade = errors.New("sasl: list of mechanisms was tampered with")
 
-	// ErrCredentials is returned by Start and Next when the user name or the password cannot be used:
+	// ErrCredentials is returned by Start and Next when the user name, the password or the token cannot be used:
 	// empty, with a NUL, not UTF-8, refused by its PRECIS profile, or without a Password callback.
 	ErrCredentials = errors.New("sasl: unusable credentials")
 
@@ -60,6 +63,19 @@ func (e *ServerError) Error() string { return ErrServerError.Error() + ": " + cl
 
 // Is reports whether target is ErrServerError.
 func (e *ServerError) Is(target error) bool { return target == ErrServerError }
+
+// DowngradeError says what shows that somebody changed what the server had offered.
+// errors.Is matches it with [ErrDowngrade].
+type DowngradeError struct {
+	// Reason is for people to read.
+	Reason string
+}
+
+// Error gives the reason.
+func (e *DowngradeError) Error() string { return ErrDowngrade.Error() + ": " + e.Reason }
+
+// Is reports whether target is ErrDowngrade.
+func (e *DowngradeError) Is(target error) bool { return target == ErrDowngrade }
 
 // Refusal says why Select did not take a mechanism.
 type Refusal struct {

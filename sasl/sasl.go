@@ -23,6 +23,14 @@ type Mechanism struct {
 	// If zero, the mechanism may be used without TLS.
 	NeedsTLS bool
 
+	// ServerIdentity says that the client names no account: the server takes it from elsewhere, such as a certificate, or makes one up.
+	// The address that it then gives out is the account, whatever the application expected.
+	// If zero, the account is that of [Credentials].
+	ServerIdentity bool
+
+	// bindingType is the one channel binding type that the mechanism can use, "" if the connection decides.
+	bindingType string
+
 	// New makes the client of one attempt.
 	// It performs no I/O and does not ask for the password.
 	// An error says that the Params do not fit the mechanism.
@@ -82,6 +90,21 @@ type Params struct {
 	// If nil, that hash is not compared.
 	Offer *Offer
 
+	// Domain is the domain that the account is on, as the server knows it, in XMPP the domain part of the address.
+	// DIGEST-MD5 needs it, for its digest-uri ("xmpp/example.org") and as the realm where the server names none;
+	// OAUTHBEARER makes the identity of it. Others do not read it.
+	// If empty, DIGEST-MD5 refuses to start.
+	Domain string
+
+	// Service is the name of the protocol in DIGEST-MD5's digest-uri, its serv-type (RFC 2831 §2.1.2).
+	// If empty, "xmpp".
+	Service string
+
+	// Host and Port are where the connection goes, for OAUTHBEARER, which may tell the server (RFC 7628 §3.1). Others do not read them.
+	// If zero, they are not sent.
+	Host string
+	Port int
+
 	// Keys keeps derived SCRAM keys between attempts.
 	// If nil, every attempt derives them anew.
 	Keys *KeyCache
@@ -114,7 +137,8 @@ type Credentials struct {
 	Authzid string
 
 	// Password returns the password, in UTF-8, when a mechanism needs it; ctx is the one of the call that needs it.
-	// The password is prepared with the profile OpaqueString of RFC 8265, which changes no ASCII;
+	// Mechanisms with a token take it from here, too, and use its bytes as they are.
+	// A password is prepared with the profile OpaqueString of RFC 8265, which changes no ASCII;
 	// an empty one, one with a NUL, and one that the profile refuses are errors.
 	// The returned slice is not changed and not kept.
 	// An error of it is returned wrapped, and must not itself hold a secret.
@@ -143,6 +167,16 @@ func (c Credentials) MarshalJSON() ([]byte, error) {
 		Username string `json:"username"`
 		Authzid  string `json:"authzid,omitempty"`
 	}{c.Username, c.Authzid})
+}
+
+// Explain returns what a client knows about the reason when the server has said failure:
+// an *[OAuthError] from OAUTHBEARER whose server gave its reasons, nil from all others.
+// Call it after the failure, and beside the server's own condition, which it does not replace.
+func Explain(c Client) error {
+	if e, ok := c.(interface{ explain() error }); ok {
+		return e.explain()
+	}
+	return nil
 }
 
 // Default returns the mechanisms of this package that log in with a name and a password, strongest first:

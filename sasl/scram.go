@@ -17,30 +17,33 @@ import (
 )
 
 // ScramSHA1 is SCRAM-SHA-1 (RFC 5802), which every XMPP server has to have.
-func ScramSHA1() Mechanism { return scramMechanism("SCRAM-SHA-1", sha1.New, false) }
+func ScramSHA1() Mechanism { return scramMechanism("SCRAM-SHA-1", false) }
 
 // ScramSHA256 is SCRAM-SHA-256 (RFC 7677).
-func ScramSHA256() Mechanism { return scramMechanism("SCRAM-SHA-256", sha256.New, false) }
+func ScramSHA256() Mechanism { return scramMechanism("SCRAM-SHA-256", false) }
 
 // ScramSHA512 is SCRAM-SHA-512 (draft-melnikov-scram-sha-512).
-func ScramSHA512() Mechanism { return scramMechanism("SCRAM-SHA-512", sha512.New, false) }
+func ScramSHA512() Mechanism { return scramMechanism("SCRAM-SHA-512", false) }
 
 // ScramSHA1Plus is SCRAM-SHA-1 with channel binding.
-func ScramSHA1Plus() Mechanism { return scramMechanism("SCRAM-SHA-1", sha1.New, true) }
+func ScramSHA1Plus() Mechanism { return scramMechanism("SCRAM-SHA-1", true) }
 
 // ScramSHA256Plus is SCRAM-SHA-256 with channel binding.
-func ScramSHA256Plus() Mechanism { return scramMechanism("SCRAM-SHA-256", sha256.New, true) }
+func ScramSHA256Plus() Mechanism { return scramMechanism("SCRAM-SHA-256", true) }
 
 // ScramSHA512Plus is SCRAM-SHA-512 with channel binding.
-func ScramSHA512Plus() Mechanism { return scramMechanism("SCRAM-SHA-512", sha512.New, true) }
+func ScramSHA512Plus() Mechanism { return scramMechanism("SCRAM-SHA-512", true) }
 
-func scramMechanism(family string, h func() hash.Hash, plus bool) Mechanism {
+// scramHashes are the hashes by the name of the mechanism without -PLUS.
+var scramHashes = map[string]func() hash.Hash{"SCRAM-SHA-1": sha1.New, "SCRAM-SHA-256": sha256.New, "SCRAM-SHA-512": sha512.New}
+
+func scramMechanism(family string, plus bool) Mechanism {
 	m := Mechanism{Name: family, Binding: plus}
 	if plus {
 		m.Name += "-PLUS"
 	}
 	m.New = func(p Params) (Client, error) {
-		c, err := newScram(family, h, plus, p)
+		c, err := newScram(family, scramHashes[family], plus, p)
 		if err != nil {
 			return nil, err // a nil interface, not one that holds a nil client
 		}
@@ -87,7 +90,7 @@ func newScram(family string, h func() hash.Hash, plus bool, p Params) (*scram, e
 		p.MinIterations = minIterations
 	}
 	if p.MaxIterations == 0 {
-		p.MaxIterations = 1_000_000
+		p.MaxIterations = maxIterations
 	}
 	if p.MinIterations < minIterations {
 		return nil, errors.New("sasl: Params.MinIterations is below 4096")

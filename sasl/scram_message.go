@@ -14,6 +14,9 @@ const maxMessage = 16 << 10
 // minIterations is the least that RFC 5802 §5.1 and RFC 7677 §4 allow.
 const minIterations = 4096
 
+// maxIterations is the most that is accepted where the application names no limit.
+const maxIterations = 1_000_000
+
 // attr is one attr-val of RFC 5802 §7.
 type attr struct {
 	name  byte
@@ -56,6 +59,7 @@ type serverFirst struct {
 	salt       []byte
 	iterations int
 	ssdp       string // h= of XEP-0474, "" for none
+	old        string // d= of XEP-0474 before 0.4, "" for none
 	tls        string // t= of XEP-0515, "" for none
 }
 
@@ -95,6 +99,8 @@ func parseServerFirst(msg []byte, cnonce string, lo, hi int) (serverFirst, error
 		switch a.name {
 		case 'h':
 			f.ssdp = a.value
+		case 'd':
+			f.old = a.value
 		case 't':
 			f.tls = a.value
 		}

@@ -122,9 +122,28 @@ func TestSec_SASL15(t *testing.T) {
 		start(t, failed)
 		_, passwordErr := failed.Next(t.Context(), []byte("r="+failed.(*scram).nonce+"x,s=c2FsdA==,i=4096"))
 
+		// One of each other mechanism, begun; HT and DIGEST-MD5 hold what follows from the secret.
+		p.Domain = "example.org"
+		var others []any
+		for _, m := range []Mechanism{External(), OAuthBearer(), XOAuth2(), DigestMD5(), mustHT(t, "HT-SHA-256-EXPR"), mustHT(t, "HT-SHA-512-NONE")} {
+			c := newClient(t, m, p)
+			if _, err := c.Start(t.Context()); err != nil {
+				t.Fatalf("%s: %v", m.Name, err)
+			}
+			others = append(others, c)
+		}
+		if _, err := others[3].(Client).Next(t.Context(), []byte(`nonce="n",algorithm=md5-sess`)); err != nil {
+			t.Fatal(err)
+		}
+		ha1 := others[3].(*digestMD5).ha1([]byte("user"), []byte("example.org"), []byte(password), "n")
+		secrets = append(secrets, ha1, hmacOf(sha256.New, []byte(password), "Responderdata of tls-exporter"))
+		if !bytes.Equal(secrets[len(secrets)-1], others[4].(*ht).want) {
+			t.Fatal("the test has no responder's message to find")
+		}
+
 		values := map[string][]any{
-			"Mechanism":        {ScramSHA256(), Plain()},
-			"Client":           {begun, mid, done, pl, newClient(t, Anonymous(), p)},
+			"Mechanism":        {ScramSHA256(), Plain(), OAuthBearer(), mustHT(t, "HT-SHA-256-EXPR")},
+			"Client":           append(others, begun, mid, done, pl, newClient(t, Anonymous(), p)),
 			"Params":           {p, &p},
 			"Credentials":      {p.Credentials, &p.Credentials},
 			"Offer":            {*p.Offer, p.Offer},
@@ -133,6 +152,8 @@ func TestSec_SASL15(t *testing.T) {
 			"Refusal":          {Refusal{}},
 			"NoMechanismError": {selectErr, passwordErr},
 			"ServerError":      {&ServerError{Value: "x"}},
+			"OAuthError":       {&OAuthError{Status: "x"}},
+			"DowngradeError":   {&DowngradeError{Reason: "x"}},
 			"KeyCache":         {cache, struct{ Keys *KeyCache }{cache}, reflect.ValueOf(cache).Elem().Interface()},
 		}
 		for _, name := range exportedTypes(t) {

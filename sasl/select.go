@@ -1,9 +1,9 @@
 package sasl
 
 import (
+	"cmp"
 	"crypto/tls"
 	"slices"
-	"strings"
 )
 
 // Names of the channel binding types that this package knows.
@@ -25,6 +25,11 @@ type Offer struct {
 	// Nil means that it sent no list, which is not the same as an empty one.
 	BindingTypes []string
 
+	// SASL2 says that the lists are those of SASL2 (XEP-0388), where every server sends the types along with -PLUS:
+	// [Select] then fails with a *[DowngradeError] where somebody seems to have removed one of the two.
+	// If false, the lists are those of RFC 6120, where servers exist that send one only.
+	SASL2 bool
+
 	// TLSVersion is the version of the verified TLS connection, tls.VersionTLS12 or tls.VersionTLS13.
 	// If zero, there is no TLS: mechanisms that need it or bind to it are refused.
 	TLSVersion uint16
@@ -39,6 +44,10 @@ type Policy struct {
 	// AllowPlain allows PLAIN, on an encrypted stream only.
 	// If false, PLAIN is refused.
 	AllowPlain bool
+
+	// InsecureUnboundToken allows [SelectHT] the mechanisms HT-…-NONE, whose token works on every connection, also on a thief's.
+	// If false, they are refused.
+	InsecureUnboundToken bool
 
 	// Minimum is the name of the weakest acceptable mechanism.
 	// Weaker ones, by Rank, are refused, and so is everything if the name is neither known to Rank nor among the given mechanisms,
@@ -57,45 +66,6 @@ type Choice struct {
 	ServerOffersPlus bool
 }
 
-// ranks is the order of strength.
-// EXTERNAL is first, because whoever adds it has a certificate and wants it used.
-// Binding to the channel counts more than the hash: it is what a relaying attacker cannot get round.
-var ranks = map[string]int{
-	"EXTERNAL":           120,
-	"SCRAM-SHA-512-PLUS": 110,
-	"SCRAM-SHA-256-PLUS": 100,
-	"SCRAM-SHA-1-PLUS":   90,
-	"SCRAM-SHA-512":      80,
-	"SCRAM-SHA-256":      70,
-	"SCRAM-SHA-1":        60,
-	"DIGEST-MD5":         50,
-	"CRAM-MD5":           40,
-	"OAUTHBEARER":        30,
-	"X-OAUTH2":           30,
-	"PLAIN":              20,
-	"ANONYMOUS":          10,
-}
-
-// Rank is the strength of a mechanism: greater is stronger, 0 is unknown.
-// The order is used by Select, by Policy.Minimum and by pins that refuse a weaker mechanism than last time.
-// The numbers may change between versions, so store names, not ranks.
-func Rank(name string) int { return ranks[name] }
-
-// effective gives each mechanism its rank.
-// One that Rank does not know is as strong as the strongest known one behind it in the list,
-// so that the application places it by where it puts it; 0 at the end of the list.
-func effective(mechs []Mechanism) []int {
-	r := make([]int, len(mechs))
-	behind := 0
-	for i, m := range slices.Backward(mechs) {
-		if r[i] = Rank(m.Name); r[i] == 0 {
-			r[i] = behind
-		}
-		behind = max(behind, r[i])
-	}
-	return r
-}
-
 // Select returns those of mechs that can be used with what the server offers, strongest first.
 // Mechanisms of equal strength, and those that [Rank] does not know, stand where the caller put them:
 // an unknown one counts as strong as the strongest known one behind it.
@@ -104,8 +74,13 @@ func effective(mechs []Mechanism) []int {
 // a guess at the type costs the login on servers that list -PLUS without being able to do it.
 // tls-unique is never used on TLS 1.3, where it is not defined.
 //
+// With o.SASL2 the rules of XEP-0440 come first, see [Offer].
+//
 // If nothing is left the error is a *[NoMechanismError].
 func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
+	if err := checkBindingLists(mechs, o); err != nil {
+		return nil, err
+	}
 	rank := effective(mechs)
 	minimum := 0
 	known := true
@@ -117,7 +92,7 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 			}
 		}
 	}
-	plus := slices.ContainsFunc(o.Mechanisms, func(n string) bool { return strings.HasSuffix(n, "-PLUS") })
+	plus := slices.ContainsFunc(o.Mechanisms, isPlus)
 	typ := bindingType(o)
 
 	type ranked struct {
@@ -139,7 +114,11 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 			reason = "not allowed"
 		case (m.NeedsTLS || m.Name == "PLAIN") && o.TLSVersion == 0:
 			reason = "stream is not encrypted"
-		case m.Binding && typ == "":
+		case isHT(m.Name) && !m.Binding && !p.InsecureUnboundToken:
+			reason = "its token is bound to nothing"
+		case m.bindingType != "" && (o.Available == nil || !o.Available(m.bindingType)):
+			reason = "no data for " + m.bindingType
+		case m.Binding && m.bindingType == "" && typ == "":
 			reason = "no channel binding type in common"
 		case m.New == nil:
 			reason = "has no New function"
@@ -150,7 +129,7 @@ func Select(mechs []Mechanism, o Offer, p Policy) ([]Choice, error) {
 		}
 		c := Choice{Mechanism: m, ServerOffersPlus: plus}
 		if m.Binding {
-			c.BindingType = typ
+			c.BindingType = cmp.Or(m.bindingType, typ)
 		}
 		usable = append(usable, ranked{c, rank[i]})
 	}

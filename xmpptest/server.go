@@ -26,10 +26,11 @@ type Server struct {
 	srv      *testserver.Server
 	rooms    *testserver.Rooms // nil: none
 
-	mu        sync.Mutex
-	passwords map[string]string
-	addr      net.Addr
-	scripts   []*testserver.Script
+	mu                     sync.Mutex
+	passwords              map[string]string
+	addr                   net.Addr
+	webAddr, componentAddr net.Addr
+	scripts                []*testserver.Script
 }
 
 // NewServer returns a running server, which is closed when the test ends.

@@ -26,7 +26,7 @@ var floors = []struct {
 	{"modules", 4}, {"modules/", 4},
 	{"", 3},
 	{"internal/xmlstream", 2}, {"internal/transport", 2}, {"internal/testserver", 2}, {"internal/testkit", 0},
-	{"stanza/datetime", 0}, {"stanza", 1}, {"stanza/", 1},
+	{"stanza/datetime", 0}, {"stanza", 1}, {"stanza/", 1}, {"xmppuri", 1},
 	{"jid", 0}, {"sasl", 0},
 }
 
@@ -53,6 +53,7 @@ var sideways = map[string][]string{
 // dependencies are the modules that the core may need.
 var dependencies = []string{
 	"github.com/beevik/etree",
+	"github.com/coder/websocket",
 	"golang.org/x/crypto",
 	"golang.org/x/net",
 	"golang.org/x/text",

@@ -25,10 +25,11 @@ var fuzzTargets = map[string][]string{
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
-	"sasl":               {"FuzzSCRAM"},
+	"sasl":               {"FuzzDigestMD5", "FuzzSCRAM"},
 	"stanza":             {"FuzzStanza"},
 	"stanza/datetime":    {"FuzzDateTime"},
 	"stanza/form":        {"FuzzForm"},
+	"xmppuri":            {"FuzzURI"},
 }
 
 func TestFuzzTargets(t *testing.T) {

@@ -53,7 +53,7 @@ func types(files []*ast.File, f func(spec *ast.TypeSpec, doc string)) {
 
 func publicPackages(t *testing.T) []string {
 	t.Helper()
-	dirs := []string{".", "jid", "sasl", "stanza", "stanza/datetime", "stanza/form", "stanza/rsm", "stanza/sid", "xmpptest"}
+	dirs := []string{".", "jid", "sasl", "stanza", "stanza/datetime", "stanza/form", "stanza/rsm", "stanza/sid", "xmpptest", "xmppuri"}
 	modules, err := fs.ReadDir(os.DirFS("../.."), "modules")
 	if err != nil {
 		t.Fatal(err)

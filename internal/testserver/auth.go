@@ -27,6 +27,9 @@ func (s *Session) mechanisms() []string {
 	}
 	var out []string
 	for _, hash := range []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
+		if !s.srv.hasKeys(s.from, hash) {
+			continue
+		}
 		if len(s.bindingTypes()) > 0 {
 			out = append(out, hash+"-PLUS")
 		}
@@ -35,6 +38,9 @@ func (s *Session) mechanisms() []string {
 	slices.SortStableFunc(out, func(a, b string) int { // all -PLUS before all others
 		return boolInt(strings.HasSuffix(b, "-PLUS")) - boolInt(strings.HasSuffix(a, "-PLUS"))
 	})
+	if s.clientCertificate() != nil {
+		out = slices.Insert(out, 0, "EXTERNAL")
+	}
 	if s.tls != nil {
 		out = append(out, "PLAIN")
 	}
@@ -64,7 +70,7 @@ func (s *Session) bindingTypes() []string {
 
 // binding returns this connection's channel binding data, nil where there is none (RFC 5929, RFC 9266).
 func (s *Session) binding(typ string) []byte {
-	if s.tls == nil {
+	if s.tls == nil || s.many && typ != "tls-server-end-point" {
 		return nil
 	}
 	cs := s.tls.ConnectionState()
@@ -102,30 +108,53 @@ func endPoint(cert *x509.Certificate) []byte {
 	return h[:]
 }
 
+// bindingList is the list of XEP-0440, nil where none is sent.
+func (s *Session) bindingList() []string {
+	if list := s.srv.opts.BindingTypes; list != nil {
+		return list
+	}
+	return s.bindingTypes()
+}
+
 func (s *Session) mechanismsFeature() string {
-	f := "<mechanisms xmlns='" + nsSASL + "'>"
+	f := ""
+	if !s.srv.opts.Login.NoSASL {
+		f += "<mechanisms xmlns='" + nsSASL + "'>" + s.mechanismElements() + "</mechanisms>"
+	}
+	if s.offersSASL2() {
+		f += s.sasl2Feature()
+	}
+	return f + s.bindingFeature()
+}
+
+func (s *Session) mechanismElements() string {
+	f := ""
 	for _, m := range s.mechanisms() {
-		f += "<mechanism>" + escape(m) + "</mechanism>"
-	}
-	f += "</mechanisms>"
-	list := s.srv.opts.BindingTypes
-	if list == nil {
-		list = s.bindingTypes()
-	}
-	if len(list) > 0 { // XEP-0440 §2
-		f += "<sasl-channel-binding xmlns='" + nsSASLCB + "'>"
-		for _, typ := range list {
-			f += "<channel-binding type='" + escape(typ) + "'/>"
+		if !s.srv.stripped(m) {
+			f += "<mechanism>" + escape(m) + "</mechanism>"
 		}
-		f += "</sasl-channel-binding>"
 	}
 	return f
 }
 
+// bindingFeature is XEP-0440 §2.
+func (s *Session) bindingFeature() string {
+	f := ""
+	for _, typ := range s.bindingList() {
+		if !s.srv.stripped(typ) {
+			f += "<channel-binding type='" + escape(typ) + "'/>"
+		}
+	}
+	if f == "" {
+		return ""
+	}
+	return "<sasl-channel-binding xmlns='" + nsSASLCB + "'>" + f + "</sasl-channel-binding>"
+}
+
 // authenticator is the SASL state of one stream.
 type authenticator struct {
-	waiting  func(data string) (reply string, user string, err error) // nil: no exchange is under way
-	failures int
+	attempt  *attempt // nil: no exchange is under way
+	failures int      // of SASL2, too
 }
 
 // saslError is a failure condition of RFC 6120 §6.5.
@@ -133,27 +162,37 @@ type saslError string
 
 func (e saslError) Error() string { return "SASL failure " + string(e) }
 
+// failure returns the condition of a failure, and an error when it was one too many.
+func (a *authenticator) failure(err error) (cond string, tooMany error) {
+	c := saslError("not-authorized")
+	errors.As(err, &c)
+	a.attempt = nil
+	if a.failures++; a.failures >= maxAuthFailures {
+		tooMany = streamError{cond: "policy-violation", text: "too many failed attempts"}
+	}
+	return string(c), tooMany
+}
+
 // step handles one element of the SASL namespace. It returns the account once authenticated, nil until then.
 func (a *authenticator) step(s *Session, e *etree.Element) (*account, error) {
 	reply, user, err := a.exchange(s, e)
 	switch {
 	case err != nil:
-		cond := saslError("not-authorized")
-		errors.As(err, &cond)
-		a.waiting = nil
-		s.sendRaw([]byte("<failure xmlns='" + nsSASL + "'><" + string(cond) + "/></failure>"))
-		if a.failures++; a.failures >= maxAuthFailures {
-			return nil, streamError{cond: "policy-violation", text: "too many failed attempts"}
+		cond, tooMany := a.failure(err)
+		if err := s.say(StepFailure, []byte("<failure xmlns='"+nsSASL+"'><"+cond+"/></failure>")); err != nil {
+			return nil, err
 		}
-		return nil, nil
+		return nil, tooMany
 	case user == "":
-		return nil, s.say(StepChallenge, []byte("<challenge xmlns='"+nsSASL+"'>"+base64.StdEncoding.EncodeToString([]byte(reply))+"</challenge>"))
+		return nil, s.say(StepChallenge, []byte("<challenge xmlns='"+nsSASL+"'>"+encode(reply)+"</challenge>"))
 	}
 	s.srv.mu.Lock()
 	account := s.srv.accounts[user]
 	s.srv.mu.Unlock()
-	return account, s.say(StepSuccess, []byte("<success xmlns='"+nsSASL+"'>"+base64.StdEncoding.EncodeToString([]byte(reply))+"</success>"))
+	return account, s.say(StepSuccess, []byte("<success xmlns='"+nsSASL+"'>"+encode(reply)+"</success>"))
 }
+
+func encode(data string) string { return base64.StdEncoding.EncodeToString([]byte(data)) }
 
 // exchange returns the next challenge, or with a user the last words of the server.
 func (a *authenticator) exchange(s *Session, e *etree.Element) (reply, user string, err error) {
@@ -166,14 +205,14 @@ func (a *authenticator) exchange(s *Session, e *etree.Element) (reply, user stri
 	case "abort":
 		return "", "", saslError("aborted")
 	case "auth":
-		if a.waiting = a.begin(s, attr(e, "mechanism")); a.waiting == nil {
+		if a.attempt = s.begin(attr(e, "mechanism")); a.attempt == nil {
 			return "", "", saslError("invalid-mechanism")
 		}
-		if text == "" { // no initial response: an empty challenge asks for it
-			return "", "", nil
+		if text == "" { // no initial response
+			return a.attempt.invite(s)
 		}
 	case "response":
-		if a.waiting == nil {
+		if a.attempt == nil {
 			return "", "", saslError("malformed-request")
 		}
 	default:
@@ -182,82 +221,7 @@ func (a *authenticator) exchange(s *Session, e *etree.Element) (reply, user stri
 	if err != nil {
 		return "", "", saslError("incorrect-encoding")
 	}
-	return a.waiting(string(data))
-}
-
-// begin returns the first step of the mechanism, nil for one that is not offered.
-func (a *authenticator) begin(s *Session, mechanism string) func(string) (string, string, error) {
-	if !slices.Contains(s.mechanisms(), mechanism) {
-		return nil
-	}
-	switch mechanism {
-	case "PLAIN":
-		return s.plain
-	case "ANONYMOUS":
-		return func(string) (string, string, error) { return "", s.srv.newAnonymous(), nil }
-	}
-	base, plus := strings.CutSuffix(mechanism, "-PLUS")
-	hash := scramHashes[base]
-	if hash == nil {
-		return nil
-	}
-	x := &scramServer{
-		hash: hash, plus: plus,
-		offered: slices.ContainsFunc(s.mechanisms(), func(m string) bool { return strings.HasSuffix(m, "-PLUS") }),
-		binding: func(typ string) []byte {
-			if !slices.Contains(s.bindingTypes(), typ) {
-				return nil
-			}
-			return s.binding(typ)
-		},
-		keys: func(user string) *scramKeys { return s.srv.scramKeys(user, base) },
-	}
-	return func(msg string) (string, string, error) {
-		reply, err := x.first(msg)
-		a.waiting = func(msg string) (string, string, error) {
-			reply, err := x.final(msg)
-			if err != nil {
-				return "", "", wrapScram(err)
-			}
-			return s.authorized(reply, x.user, x.authzid)
-		}
-		return reply, "", wrapScram(err)
-	}
-}
-
-func wrapScram(err error) error {
-	if errors.Is(err, errScramMalformed) {
-		return saslError("malformed-request")
-	}
-	return err
-}
-
-// plain is RFC 4616.
-func (s *Session) plain(msg string) (string, string, error) {
-	fields := strings.Split(msg, "\x00")
-	if len(fields) != 3 {
-		return "", "", saslError("malformed-request")
-	}
-	local := s.srv.localpart(fields[1])
-	s.srv.mu.Lock()
-	account := s.srv.accounts[local]
-	ok := account != nil && account.password != "" && prepPassword(account.password) == prepPassword(fields[2])
-	s.srv.mu.Unlock()
-	if !ok {
-		return "", "", saslError("not-authorized")
-	}
-	return s.authorized("", local, fields[0])
-}
-
-// authorized accepts no authorization identity but the account's own (RFC 6120 §6.3.8).
-func (s *Session) authorized(reply, user, authzid string) (string, string, error) {
-	local := s.srv.localpart(user)
-	if authzid != "" {
-		if j, err := jid.Parse(authzid); err != nil || j.Local() != local || j.Domain() != s.srv.domain.Domain() {
-			return "", "", saslError("invalid-authzid")
-		}
-	}
-	return reply, local, nil
+	return a.attempt.step(s, string(data))
 }
 
 // localpart prepares a user name, so that it finds its account; what cannot be prepared finds none.
@@ -274,7 +238,7 @@ func (s *Server) scramKeys(user, mechanism string) *scramKeys {
 	local := s.localpart(user)
 	s.mu.Lock()
 	a := s.accounts[local]
-	known := a != nil && a.password != ""
+	known := a != nil && a.password != "" && (a.upgraded[mechanism] || !slices.Contains(s.opts.Login.Upgrades, mechanism))
 	password := rand.Text()
 	if known {
 		if k := a.keys[mechanism]; k != nil {

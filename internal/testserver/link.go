@@ -24,13 +24,18 @@ type link struct {
 	raw        net.Conn // the transport: an end of a pipe, or TCP
 	in         *sniffer
 	conn       net.Conn // raw, or TLS over it
-	tls        *tls.Conn
+	tls        tlsState
+	web        bool // carried by HTTP: what raw carries is made from it, and secured below it
+	many       bool // of several connections: nothing binds a login to one of them
 	dec        *xmlstream.Decoder
 	out        outbox
 	headerSent bool
 	begun      bool   // a stanza of the session has come
 	name       string // for traces
 }
+
+// tlsState is a connection with TLS.
+type tlsState interface{ ConnectionState() tls.ConnectionState }
 
 // sniffer gives back the byte that was read to tell TLS from XML.
 type sniffer struct {
@@ -63,7 +68,7 @@ func (l *link) start() error {
 	}
 	l.in.has = true
 	const handshakeRecord = 0x16
-	if l.in.first[0] == handshakeRecord && l.srv.opts.TLS != TLSNone {
+	if l.in.first[0] == handshakeRecord && l.srv.opts.TLS != TLSNone && !l.web {
 		return l.upgrade(true)
 	}
 	l.dec = xmlstream.NewDecoder(l.conn, l.srv.opts.Limits)

@@ -74,6 +74,25 @@ type Options struct {
 	NoSM bool
 	// SM is how stream management is done; [Server.SetSM] changes it.
 	SM SMOptions
+	// SASL2 offers the login of XEP-0388 beside that of RFC 6120: with Bind 2, FAST and stream management in one go.
+	SASL2 bool
+	// Login is how clients log in, in detail.
+	Login LoginOptions
+	// ClientCAs are who may sign certificates of clients. With it handshakes ask for one, and EXTERNAL is offered to whom has one that is good.
+	// If nil, they do not.
+	ClientCAs *x509.CertPool
+	// Compression offers zlib after the login (XEP-0138).
+	Compression bool
+	// Tamper changes what the server says at a step before it is sent, however it came to it: what it returns goes out.
+	// It runs on the goroutine that reads that client. If nil, nothing is changed.
+	Tamper func(at Step, xml string) string
+	// SASLTamper changes the data of a mechanism before it is encoded: that of challenges, or with last set that of the success.
+	// It is for SASL and SASL2 alike. If nil, nothing is changed.
+	SASLTamper func(mechanism string, last bool, data string) string
+	// Web is what the server offers over HTTP.
+	Web WebOptions
+	// Registration lets clients make accounts, change their passwords and remove them (XEP-0077). If nil, they cannot.
+	Registration *Registration
 	// Handler sees every element that a client sends after binding, on the goroutine that reads that client.
 	// Returning true means that it is dealt with. If nil, the server deals with all.
 	Handler func(s *Session, e *etree.Element) (handled bool)
@@ -106,6 +125,8 @@ type Server struct {
 	plans     map[Step]*plan
 	cuts      int // connections cut so far
 	sm        smServer
+
+	configVersion string // see LoginOptions
 }
 
 // New returns a server that is ready to be dialled. It starts no goroutine before it is.
@@ -126,7 +147,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, domain: domain, ascii: ascii, started: time.Now(),
-		links: map[*link]struct{}{}, accounts: map[string]*account{}, hosts: map[string]func(*etree.Element){},
+		configVersion: o.Login.ConfigVersion,
+		links:         map[*link]struct{}{}, accounts: map[string]*account{}, hosts: map[string]func(*etree.Element){},
 	}
 	s.sm.init(o.SM)
 	if o.Certificate != nil {

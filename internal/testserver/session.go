@@ -147,10 +147,10 @@ func (s *Session) features() string {
 		for _, x := range s.srv.opts.Features {
 			f += x
 		}
-	case s.tls == nil && mode == TLSRequired:
+	case s.tls == nil && mode == TLSRequired && !s.web:
 		f += "<starttls xmlns='" + nsTLS + "'><required/></starttls>"
 	default:
-		if s.tls == nil && mode == TLSOptional {
+		if s.tls == nil && mode == TLSOptional && !s.web {
 			f += "<starttls xmlns='" + nsTLS + "'/>"
 		}
 		f += s.mechanismsFeature()
@@ -185,7 +185,7 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 				return false, nil
 			}
 		case is(e, "starttls", nsTLS):
-			if s.tls != nil || s.srv.opts.TLS == TLSNone {
+			if s.tls != nil || s.web || s.srv.opts.TLS == TLSNone {
 				s.sendRaw([]byte("<failure xmlns='" + nsTLS + "'/>"))
 				s.out.end([]byte(xmlstream.Footer))
 				return false, errors.New("STARTTLS refused")
@@ -194,7 +194,7 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 				return false, err
 			}
 			return true, s.upgrade(false)
-		case e.NamespaceURI() == nsSASL && (s.tls != nil || s.srv.opts.TLS != TLSRequired):
+		case e.NamespaceURI() == nsSASL && (s.tls != nil || s.web || s.srv.opts.TLS != TLSRequired):
 			account, err := a.step(s, e)
 			if err != nil {
 				return false, err

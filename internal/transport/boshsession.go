@@ -1,0 +1,337 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	askedWait      = 60 // seconds
+	maxRequests    = 4  // at a time, if the peer allows as many
+	boshSlack      = 15 * time.Second
+	defaultSilence = time.Minute     // how long a session lives without a request, if the peer does not say
+	maxSilence     = 5 * time.Minute // how long a request is tried again at most
+	minPolling     = time.Second
+	endGrace       = 2 * time.Second // for answers before the one that ends the session
+	maxArrived     = 16              // answers that nobody has read
+)
+
+// boshRequest is a request. What is behind rid is set when it is sent.
+type boshRequest struct {
+	kind  requestKind
+	items []byte
+	attrs string
+	rid   uint64
+
+	sent   time.Time
+	cancel context.CancelFunc // of the attempt under way
+	again  bool               // that attempt was given up for another
+	repeat int                // how often that was
+	answer *boshAnswer
+}
+
+func (r *boshRequest) empty() bool { return r.kind == kindPlain && len(r.items) == 0 }
+
+// pump sends what waits as far as it may be sent, and sees to it that the peer has a request to answer.
+// It and what it calls need the lock.
+func (b *bosh) pump() {
+	for b.err == nil && b.sid != "" && !b.terminated {
+		crowded := len(b.arrived) >= maxArrived || b.arrivedBytes > bodyLimit(b.lim)
+		if len(b.queue) > 0 {
+			r := b.queue[0]
+			most := b.requests
+			if r.kind == kindTerminate {
+				most++ // section 11
+				crowded = false
+			}
+			if crowded || len(b.open) >= most {
+				return
+			}
+			b.queue = b.queue[1:]
+			b.send(r)
+			continue
+		}
+		if crowded || len(b.open) > 0 || !b.mayPoll() {
+			return
+		}
+		b.send(&boshRequest{})
+	}
+}
+
+// mayPoll reports whether an empty request may follow now (sections 11 and 12). If not, pump is called when it may.
+func (b *bosh) mayPoll() bool {
+	if !b.last.empty() || !b.idle && b.hold > 0 {
+		return true
+	}
+	d := time.Until(b.last.sent.Add(max(b.polling, minPolling)))
+	if d <= 0 {
+		return true
+	}
+	if b.poll != nil {
+		b.poll.Stop()
+	}
+	b.poll = time.AfterFunc(d, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.pump()
+	})
+	return false
+}
+
+func (b *bosh) send(r *boshRequest) {
+	r.rid, r.sent = b.rid, time.Now()
+	b.rid++
+	ack := uint64(0)
+	if r.kind != kindSession && b.processed != r.rid-1 { // section 9.1
+		ack = b.processed
+	}
+	key, newKey := "", ""
+	if b.keys != nil {
+		key, newKey = b.keys.next(r.kind == kindSession)
+	}
+	b.terminated = r.kind == kindTerminate
+	b.open = append(b.open, r)
+	b.last = r
+	b.changed.Broadcast()
+	go b.exchange(r, r.body(b.sid, ack, key, newKey))
+}
+
+// exchange brings the body to the peer, again and again if it must be, and takes the answer.
+// The body stays the same, so that the peer sees whether it has it already (section 14.3).
+func (b *bosh) exchange(r *boshRequest, body []byte) {
+	var failing time.Time
+	for delay := time.Duration(0); ; {
+		ctx, cancel, ok := b.attempt(r)
+		if !ok {
+			return
+		}
+		a, err := b.post(ctx, body)
+		cancel()
+		if err == nil && a.err == nil && a.attr("type") == "error" { // section 17.3
+			b.repeatUpTo(r)
+			a, err = nil, errRecoverable
+		}
+		if err == nil {
+			b.answered(r, a)
+			return
+		}
+		if b.takeAgain(r) {
+			continue
+		}
+		if failing.IsZero() {
+			failing = time.Now()
+		}
+		if r.kind == kindSession || time.Since(failing)+delay > b.patience() {
+			b.answered(r, &boshAnswer{err: fmt.Errorf("transport: a request is not answered: %w", err)})
+			return
+		}
+		select {
+		case <-time.After(delay):
+		case <-b.ctx.Done():
+			return
+		}
+		delay = min(2*delay+time.Second/2, 8*time.Second)
+	}
+}
+
+// Why a session ends.
+var (
+	errRecoverable = errors.New("transport: the server asks for a request to be repeated, and goes on asking")
+	errRepeated    = errors.New("transport: the server does not see a request however often it is sent")
+	errSID         = errors.New("transport: the session's id has changed")
+	errNoSID       = errors.New("transport: a BOSH session without an id")
+)
+
+func (b *bosh) attempt(r *boshRequest) (context.Context, context.CancelFunc, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil {
+		return nil, nil, false
+	}
+	wait := b.wait
+	if wait == 0 {
+		wait = askedWait * time.Second
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, wait+boshSlack)
+	r.cancel = cancel
+	return ctx, cancel, true
+}
+
+// patience is how long the session lives without a request.
+func (b *bosh) patience() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return min(b.inactivity, maxSilence)
+}
+
+func (b *bosh) takeAgain(r *boshRequest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := r.again
+	r.again = false
+	return was
+}
+
+// repeatUpTo gives up the attempts of all requests before r, so that they are made again.
+func (b *bosh) repeatUpTo(r *boshRequest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, o := range b.open {
+		if o.rid < r.rid {
+			b.repeat(o)
+		}
+	}
+}
+
+// repeat gives up the attempt under way for another.
+func (b *bosh) repeat(r *boshRequest) {
+	if r.answer != nil || r.again {
+		return
+	}
+	if r.repeat++; r.repeat > 5 {
+		b.finish(errRepeated)
+		return
+	}
+	r.again = true
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+// answered takes the answer to r, and goes on with what is in order now.
+func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err != nil || r.answer != nil {
+		return
+	}
+	r.answer = a
+	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
+		b.process()
+	}
+	if b.err != nil {
+		return
+	}
+	if a.err != nil || a.attr("type") == "terminate" {
+		// What comes before may never come: the peer has forgotten the session.
+		b.terminated = true
+		if b.grace == nil {
+			b.grace = time.AfterFunc(endGrace, b.giveUp)
+		}
+	} else {
+		b.arrivals(r, a)
+	}
+	b.pump()
+}
+
+// giveUp goes on without the answers that are missing.
+func (b *bosh) giveUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open = slices.DeleteFunc(b.open, func(r *boshRequest) bool { return r.answer == nil })
+	for len(b.open) > 0 && b.err == nil {
+		b.process()
+	}
+}
+
+// arrivals looks at what the peer says to have got, and sends again what it has not (section 9.2).
+func (b *bosh) arrivals(r *boshRequest, a *boshAnswer) {
+	if got, err := strconv.ParseUint(a.attr("ack"), 10, 64); err == nil && b.acks {
+		for _, o := range b.open {
+			if o.rid > got && o.rid < r.rid {
+				b.repeat(o)
+			}
+		}
+	}
+	if lost, err := strconv.ParseUint(a.attr("report"), 10, 64); err == nil {
+		for _, o := range b.open {
+			if o.rid == lost {
+				b.repeat(o)
+			}
+		}
+	}
+}
+
+// process takes the answer that is next.
+func (b *bosh) process() {
+	r := b.open[0]
+	a := r.answer
+	b.open = b.open[1:]
+	b.processed = r.rid
+	over, refused := a.err, (*BOSHError)(nil)
+	switch {
+	case over != nil:
+	case a.attr("type") == "terminate":
+		if refused = a.refusal(b.lim, b.web.Insecure); refused != nil {
+			over = refused
+		} else {
+			over = io.EOF
+		}
+	case r.kind == kindTerminate:
+		over = io.EOF
+	case r.kind == kindSession:
+		over = b.start(r, a)
+	case a.attr("sid") != "" && a.attr("sid") != b.sid:
+		over, a.err = errSID, errSID
+	}
+	switch {
+	case over == nil:
+	case r.kind == kindSession:
+		if over == io.EOF {
+			over = &BOSHError{Condition: undefined}
+		}
+		b.finish(over)
+		return
+	case r.kind == kindTerminate && errors.As(over, &refused) && refused.Condition == "item-not-found":
+		b.finish(io.EOF) // it was over before
+		return
+	case a.err != nil:
+		b.finish(over)
+		return
+	case refused != nil && refused.Condition == "see-other-uri":
+		a.in = nil // it is in the error
+	}
+	b.idle = len(a.in) == 0
+	if n := len(b.arrived); b.idle && n > 0 && r.kind != kindSession {
+		b.arrived[n-1].size += a.size // for the meter
+	} else {
+		b.arrived = append(b.arrived, a)
+	}
+	b.arrivedBytes += a.size
+	b.changed.Broadcast()
+	if over != nil {
+		b.finish(over)
+	}
+}
+
+// start begins the session as the peer has it (section 7.2).
+func (b *bosh) start(r *boshRequest, a *boshAnswer) error {
+	if b.sid = a.attr("sid"); b.sid == "" {
+		return errNoSID
+	}
+	number := func(name string, absent, most int) int {
+		n, err := strconv.Atoi(a.attr(name))
+		if err != nil || n < 0 {
+			return absent
+		}
+		return min(n, most)
+	}
+	seconds := func(name string, absent time.Duration) time.Duration {
+		return time.Duration(number(name, int(absent/time.Second), 24*3600)) * time.Second
+	}
+	b.hold = number("hold", 1, 1)
+	// One request is held, so there must be another to write by.
+	b.requests = max(number("requests", 2, maxRequests), b.hold+1)
+	b.polling = seconds("polling", 0)
+	b.wait = min(seconds("wait", askedWait*time.Second), askedWait*time.Second)
+	b.inactivity = seconds("inactivity", defaultSilence)
+	b.acks = bytes.Equal([]byte(a.attr("ack")), strconv.AppendUint(nil, r.rid, 10))
+	b.header = a.header()
+	return nil
+}

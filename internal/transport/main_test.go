@@ -1,0 +1,10 @@
+package transport_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/go-xmppframework/xmpp/internal/integration"
+)
+
+func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
