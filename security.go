@@ -33,6 +33,11 @@ type Security struct {
 	CipherSuite    uint16
 	Mechanism      string // of the login, such as "SCRAM-SHA-256-PLUS"; empty before it
 	ChannelBinding string // the type that ties the login to the TLS connection, such as "tls-exporter"; empty if none
+	SASL2          bool   // the login was done in one step with what belongs to it (XEP-0388)
+	Bind2          bool   // and so was binding (XEP-0386)
+	Token          bool   // it was with a token, not with the credentials (XEP-0484)
+	Resumed        bool   // an earlier session goes on (XEP-0198)
+	RoundTrips     int    // that it took from the connection being there to the session, TLS included
 }
 
 // Security tells what protects the connection; the zero value when not connected.
@@ -44,7 +49,9 @@ func (s *Stream) Security() Security {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.authed {
-		sec.Mechanism, sec.ChannelBinding = s.mechanism, s.binding
+		used := s.used
+		used.TLS, used.TLSVersion, used.CipherSuite = sec.TLS, sec.TLSVersion, sec.CipherSuite
+		return used
 	}
 	return sec
 }
