@@ -9,7 +9,7 @@ import (
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
-// Login connects, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
+// Login connects, unless [Stream.Connect] has done so, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
 // or the session is a resumed one: the initial presence, or, after a connection that was lost, the last one that was broadcast on it, none if that was none.
 // In a session of an earlier process it sends unavailable presence before, so that the server tells who is there.
 // It returns what [Stream.Connect] and [Stream.Authenticate] return. If logging in fails, the connection is closed.
@@ -20,7 +20,7 @@ func (s *Stream) Login(ctx context.Context) error {
 	if creds == nil {
 		return ErrNoCredentials
 	}
-	if err := s.Connect(ctx); err != nil {
+	if err := s.Connect(ctx); err != nil && !(errors.Is(err, ErrInvalidState) && s.IsConnected()) {
 		return err
 	}
 	c, old, kind, err := s.authenticate(ctx, creds, true)

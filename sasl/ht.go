@@ -99,9 +99,13 @@ type ht struct {
 	typ   string
 	p     Params
 	once  oneShot
-	want  []byte // the responder's message
+	want  *htProof // until it has come
 	ended bool
 }
+
+// htProof is the responder's message that is right. With HT-…-NONE it is the same in each login, so a secret:
+// it is held by a pointer for the same reason as keyPair.
+type htProof struct{ message []byte }
 
 func (c *ht) Start(ctx context.Context) ([]byte, error) {
 	if err := c.once.start(); err != nil {
@@ -125,7 +129,7 @@ func (c *ht) Start(ctx context.Context) ([]byte, error) {
 		return nil, c.once.fail(err)
 	}
 	defer clear(token)
-	c.want = mac(c.hash, token, append([]byte("Responder"), cbind...))
+	c.want = &htProof{mac(c.hash, token, append([]byte("Responder"), cbind...))}
 	initiator := mac(c.hash, token, append([]byte("Initiator"), cbind...))
 	return slices.Concat([]byte(user), []byte{0}, initiator), nil
 }
@@ -138,9 +142,11 @@ func (c *ht) Success(_ context.Context, data []byte) error {
 		return c.once.success(nil)
 	case c.ended:
 		return c.once.fail(fail(ErrUnexpected, "success at this point"))
-	case !hmac.Equal(data, c.want):
-		return c.once.fail(ErrServerSignature)
 	}
 	c.ended = true
+	defer clear(c.want.message)
+	if !hmac.Equal(data, c.want.message) {
+		return c.once.fail(ErrServerSignature)
+	}
 	return nil
 }

@@ -195,3 +195,21 @@ func TestSelectHT(t *testing.T) {
 		t.Errorf("got %x, want %x", msg[5:], want)
 	}
 }
+
+// TestHTWiping: nothing that follows from the token outlives the attempt.
+func TestHTWiping(t *testing.T) {
+	for _, right := range []bool{true, false} {
+		c := newClient(t, mustHT(t, "HT-SHA-256-NONE"), params("user", "t")).(*ht)
+		start(t, c)
+		want := c.want.message
+		notZero(t, "responder's message before the answer", want)
+		data := hmacOf(hashes["SCRAM-SHA-256"], []byte("t"), "Responder")
+		if !right {
+			data[0] ^= 1
+		}
+		if err := c.Success(t.Context(), data); (err == nil) != right {
+			t.Errorf("right %v: got %v", right, err)
+		}
+		zero(t, "responder's message", want)
+	}
+}

@@ -137,7 +137,7 @@ func TestSec_SASL15(t *testing.T) {
 		}
 		ha1 := others[3].(*digestMD5).ha1([]byte("user"), []byte("example.org"), []byte(password), "n")
 		secrets = append(secrets, ha1, hmacOf(sha256.New, []byte(password), "Responderdata of tls-exporter"))
-		if !bytes.Equal(secrets[len(secrets)-1], others[4].(*ht).want) {
+		if !bytes.Equal(secrets[len(secrets)-1], others[4].(*ht).want.message) {
 			t.Fatal("the test has no responder's message to find")
 		}
 

@@ -54,9 +54,20 @@ const (
 	// StepSession is the first stanza after all that, mostly initial presence. It has come, is lost, and nothing is said.
 	// Login may have returned by then.
 	StepSession = Step(testserver.StepSession)
+
+	// StepFailure is a failure of SASL or SASL2, of compression, or of the login of XEP-0078. It and those below are not among [Steps].
+	StepFailure = Step(testserver.StepFailure)
+	// StepContinue is the <continue/> of SASL2, which lists tasks; StepTask is the data of a task.
+	StepContinue = Step(testserver.StepContinue)
+	StepTask     = Step(testserver.StepTask)
+	// StepCompressed is <compressed/> of XEP-0138.
+	StepCompressed = Step(testserver.StepCompressed)
+	// StepFields is the fields of the login of XEP-0078; its answer is StepSuccess or StepFailure.
+	StepFields = Step(testserver.StepFields)
 )
 
-// Steps returns all steps, in the order in which a connection comes to them.
+// Steps returns the steps up to StepSession, in the order in which a connection comes to them.
+// With SASL2, StepBind, StepEnable and StepResume are the same place as StepSuccess where they are part of it.
 func Steps() []Step {
 	var out []Step
 	for s := StepDial; s <= StepSession; s++ {
@@ -83,7 +94,7 @@ func (s *Server) CutAt(step Step, n int, how Cut) {
 // In memory the client reads them before a reset; over TCP a reset may destroy them.
 func (s *Server) CutInside(step Step, n int, how Cut, bytes int) {
 	s.t.Helper()
-	if step < StepDial || step > StepSession || how < CutReset || how > CutSilence {
+	if step < StepDial || step > StepFields || how < CutReset || how > CutSilence {
 		s.t.Fatalf("xmpptest: a cut of kind %d at %v", how, step)
 	}
 	s.srv.Cut(testserver.Step(step), n, testserver.CutKind(how), bytes)

@@ -29,13 +29,30 @@ func (s *Session) bind(iq *etree.Element) bool {
 		return false
 	}
 	s.srv.mu.Lock()
+	taken := s.take(full)
+	s.srv.unlock()
+	if !taken {
+		s.send(s.srv.errorReply(iq, "conflict"))
+		return false
+	}
+	full = s.jid
+
+	answer := elem("iq", nsClient, "type", "result", "id", attr(iq, "id"))
+	b := answer.CreateElement("bind")
+	b.CreateAttr("xmlns", nsBind)
+	b.CreateElement("jid").SetText(full.String())
+	s.tell(StepBind, answer)
+	return true
+}
+
+// take makes an address the session's, or another one where the policy says so. It reports false if that refuses it. mu is held.
+func (s *Session) take(full jid.JID) bool {
 	if old := s.account.sessions[full.Resource()]; old != nil {
 		switch s.srv.opts.Conflict {
 		case ConflictRefuse:
-			s.srv.mu.Unlock()
-			s.send(s.srv.errorReply(iq, "conflict"))
 			return false
 		case ConflictRename:
+			var err error
 			if full, err = s.account.bare.WithResource(newResource()); err != nil {
 				panic(err) // letters and digits are a resource
 			}
@@ -48,16 +65,8 @@ func (s *Session) bind(iq *etree.Element) bool {
 		}
 	}
 	s.srv.bound++
-	s.jid, s.order = full, s.srv.bound
+	s.jid, s.order, s.name = full, s.srv.bound, full.String()
 	s.account.sessions[full.Resource()] = s
-	s.srv.unlock()
-	s.name = full.String()
-
-	answer := elem("iq", nsClient, "type", "result", "id", attr(iq, "id"))
-	b := answer.CreateElement("bind")
-	b.CreateAttr("xmlns", nsBind)
-	b.CreateElement("jid").SetText(full.String())
-	s.tell(StepBind, answer)
 	return true
 }
 

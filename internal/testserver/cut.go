@@ -31,11 +31,19 @@ const (
 	StepEnable                          // the answer to <enable/> (XEP-0198)
 	StepResume                          // the answer to <resume/> (XEP-0198)
 	StepSession                         // the first stanza of the session has come; nothing is said
+
+	// Few connections come to these.
+	StepFailure    // a SASL failure
+	StepContinue   // tasks of SASL2 (XEP-0388)
+	StepTask       // the data of such a task
+	StepCompressed // <compressed/> (XEP-0138)
+	StepFields     // the fields of the login of before SASL (XEP-0078)
 )
 
 var stepNames = [...]string{
 	"none", "dial", "header", "features", "starttls", "handshake", "secure header", "secure features", "challenge", "success",
 	"session header", "session features", "bind", "enable", "resume", "session",
+	"failure", "continue", "task", "compressed", "fields",
 }
 
 // String returns the name of the step, in lower case.
@@ -102,11 +110,29 @@ func (s *Server) takeCut(at Step) (plan, bool) {
 	return *p, true
 }
 
-// meetsCut is for a connection that has come to a step. Server.mu is not held.
-func (l *link) meetsCut(at Step) (plan, bool) {
+// takeCutAny is for a connection that has come to several steps at once: what is said there is one element. mu is held.
+func (s *Server) takeCutAny(steps []Step) (plan, bool) {
+	for _, at := range steps {
+		if p, ok := s.takeCut(at); ok {
+			return p, true
+		}
+	}
+	return plan{}, false
+}
+
+// meetsCut is for a connection that has come to a step, or to several at once. Server.mu is not held.
+func (l *link) meetsCut(steps ...Step) (plan, bool) {
 	l.srv.mu.Lock()
 	defer l.srv.mu.Unlock()
-	return l.srv.takeCut(at)
+	return l.srv.takeCutAny(steps)
+}
+
+// tampered is what Options.Tamper makes of what is said at a step.
+func (l *link) tampered(at Step, b []byte) []byte {
+	if tamper := l.srv.opts.Tamper; tamper != nil && at != 0 && len(b) > 0 {
+		return []byte(tamper(at, string(b)))
+	}
+	return b
 }
 
 // part is what still goes out of what the server says.
@@ -120,6 +146,7 @@ func (p plan) part(b []byte) []byte {
 // say queues what belongs to a step, unless the connection is to be cut there. It is for the goroutine that reads
 // the connection, without Server.mu; an error means that there is nothing more to read.
 func (l *link) say(at Step, b []byte) error {
+	b = l.tampered(at, b)
 	p, ok := l.meetsCut(at)
 	if !ok {
 		return l.sendRaw(b)

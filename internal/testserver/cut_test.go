@@ -102,12 +102,12 @@ func TestCutByHand(t *testing.T) {
 }
 
 func TestStepNames(t *testing.T) {
-	for s := StepDial; s <= StepSession; s++ {
+	for s := StepDial; s <= StepFields; s++ {
 		if s.String() == fmt.Sprint("step ", int(s)) {
 			t.Errorf("step %d has no name", int(s))
 		}
 	}
-	if got := (StepSession + 1).String() + ", " + Step(-1).String(); got != "step 16, step -1" {
+	if got := (StepFields + 1).String() + ", " + Step(-1).String(); got != "step 21, step -1" {
 		t.Errorf("no steps: %s", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/beevik/etree"
@@ -30,8 +31,12 @@ type link struct {
 	dec        *xmlstream.Decoder
 	out        outbox
 	headerSent bool
-	begun      bool   // a stanza of the session has come
-	name       string // for traces
+	old        bool   // streams are those of before XMPP 1.0
+	id         string // of the last stream
+	compressed bool
+	begun      bool                  // a stanza of the session has come
+	name       string                // for traces
+	frameErr   atomic.Pointer[error] // what was wrong with a frame, where there are frames
 }
 
 // tlsState is a connection with TLS.
@@ -100,18 +105,26 @@ func (l *link) header() (*etree.Element, error) {
 	if err == nil {
 		l.trace("C", h)
 	}
-	return h, err
+	return h, l.failure(err)
 }
 
 // next reads the client's next element.
 func (l *link) next() (*etree.Element, error) {
 	e, err := l.dec.Next()
 	if err != nil {
-		return nil, err
+		return nil, l.failure(err)
 	}
 	l.out.gate()
 	l.trace("C", e)
 	return e, nil
+}
+
+// failure is the reason of an error of reading.
+func (l *link) failure(err error) error {
+	if p := l.frameErr.Load(); err != nil && p != nil {
+		return *p
+	}
+	return err
 }
 
 // send queues an element.
@@ -144,9 +157,12 @@ func (l *link) trace(who string, e *etree.Element) {
 // sendHeader answers a stream header with a fresh id. at is the step that this is, 0 for none.
 func (l *link) sendHeader(at Step, to string) error {
 	l.headerSent = true
-	return l.say(at, xmlstream.AppendHeader(nil, xmlstream.Header{
-		To: to, From: l.srv.domain.String(), Lang: "en", ContentNS: nsClient, ID: rand.Text(), Version: "1.0",
-	}))
+	l.id = rand.Text()
+	h := xmlstream.Header{To: to, From: l.srv.domain.String(), Lang: "en", ContentNS: nsClient, ID: l.id, Version: "1.0"}
+	if l.old {
+		h.Version = ""
+	}
+	return l.say(at, xmlstream.AppendHeader(nil, h))
 }
 
 // streamError is a reason to end the stream (RFC 6120 §4.9).
@@ -198,9 +214,13 @@ func (l *link) halfClose() {
 
 func (l *link) outTLSClose() {
 	l.out.mu.Lock()
-	tc, ok := l.out.w.(*tls.Conn)
+	w := l.out.w
 	l.out.mu.Unlock()
-	if ok {
+	if z, ok := w.(*zlibConn); ok {
+		z.end()
+		w = z.Conn
+	}
+	if tc, ok := w.(*tls.Conn); ok {
 		tc.CloseWrite()
 	}
 }

@@ -31,6 +31,9 @@ type account struct {
 	seenStatus string    // what it said
 	peer       *Peer
 
+	upgraded map[string]bool        // mechanisms whose keys a client has brought (XEP-0480)
+	fast     map[string]*fastClient // by the id of the user-agent (XEP-0484)
+
 	failResume *bool // the next <resume/> fails, with a count if true; nil: it does not
 }
 
@@ -38,6 +41,7 @@ func newAccount(bare jid.JID) *account {
 	return &account{
 		bare: bare, keys: map[string]*scramKeys{}, sessions: map[string]*Session{}, contacts: map[jid.JID]*contact{},
 		private: map[[2]string]*etree.Element{}, nodes: map[string]*pepNode{},
+		upgraded: map[string]bool{}, fast: map[string]*fastClient{},
 	}
 }
 

@@ -51,12 +51,16 @@ func deriveScramKeys(h func() hash.Hash, password string, salt []byte, iteration
 	if err != nil {
 		return nil, err
 	}
+	return scramKeysOf(h, salted, salt, iterations), nil
+}
+
+func scramKeysOf(h func() hash.Hash, salted, salt []byte, iterations int) *scramKeys {
 	digest := h()
 	digest.Write(mac(h, salted, "Client Key"))
 	return &scramKeys{
 		salt: salt, iterations: iterations,
 		stored: digest.Sum(nil), server: mac(h, salted, "Server Key"),
-	}, nil
+	}
 }
 
 func mac(h func() hash.Hash, key []byte, text string) []byte {
@@ -72,6 +76,7 @@ type scramServer struct {
 	offered bool                         // the server offered a -PLUS mechanism
 	binding func(typ string) []byte      // nil result: the type is not offered
 	keys    func(user string) *scramKeys // of an unknown user too: keys that nothing fits
+	extra   string                       // extensions at the end of server-first-message
 
 	user, authzid string
 	gs2           string
@@ -116,7 +121,7 @@ func (s *scramServer) first(msg string) (string, error) {
 	}
 	s.nonce = fields[1][2:] + rand.Text()
 	s.creds = s.keys(s.user)
-	reply := fmt.Sprintf("r=%s,s=%s,i=%d", s.nonce, base64.StdEncoding.EncodeToString(s.creds.salt), s.creds.iterations)
+	reply := fmt.Sprintf("r=%s,s=%s,i=%d", s.nonce, base64.StdEncoding.EncodeToString(s.creds.salt), s.creds.iterations) + s.extra
 	s.authMessage = bare + "," + reply
 	return reply, nil
 }

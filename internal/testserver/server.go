@@ -125,8 +125,10 @@ type Server struct {
 	plans     map[Step]*plan
 	cuts      int // connections cut so far
 	sm        smServer
+	web       webServer
 
-	configVersion string // see LoginOptions
+	configVersion string            // see LoginOptions
+	oauth         map[string]string // users by token
 }
 
 // New returns a server that is ready to be dialled. It starts no goroutine before it is.
@@ -183,6 +185,9 @@ func (s *Server) tlsConfig(direct bool) *tls.Config {
 	if direct {
 		c.NextProtos = []string{"xmpp-client"} // XEP-0368; STARTTLS has no ALPN
 	}
+	if s.opts.ClientCAs != nil {
+		c.ClientAuth = tls.RequestClientCert // one that is no good does not end the handshake: it is worth nothing
+	}
 	if s.opts.TLSConfig != nil {
 		s.opts.TLSConfig(c)
 	}
@@ -217,9 +222,15 @@ func (s *Server) Listen() (net.Addr, error) {
 	return ln.Addr(), nil
 }
 
-// Dial connects in memory. The arguments are ignored, so that it fits where a dial function is wanted.
-// The connection is a *[Conn].
+// Dial connects in memory. The host is ignored and so is the port, but for those where there is no client's stream:
+// 443, 5443, 80 and 5280 are [Server.DialWeb], 5347 is [Server.DialComponent]. The connection is a *[Conn].
 func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	switch _, port, _ := net.SplitHostPort(addr); port {
+	case "443", "5443", "80", "5280":
+		return s.DialWeb(ctx, network, addr)
+	case "5347":
+		return s.DialComponent(ctx, network, addr)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -236,20 +247,31 @@ func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 
 // serve starts a session on c, unless the server takes none.
 func (s *Server) serve(c net.Conn) error {
+	_, err := s.serveLink(c, func(*link) {})
+	return err
+}
+
+// serveLink is serve for a connection that setup knows more about.
+func (s *Server) serveLink(c net.Conn, setup func(*link)) (*link, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.refusing || (s.scripted && len(s.scripts) == 0) {
-		return syscall.ECONNREFUSED
+		return nil, syscall.ECONNREFUSED
 	}
-	cut, lost := s.takeCut(StepDial)
+	l := newLink(s, c)
+	setup(l)
+	var cut plan
+	lost := false
+	if !l.web { // there the connection below it has met the step
+		cut, lost = s.takeCut(StepDial)
+	}
 	if _, memory := c.(*Conn); lost && memory && cut.kind == CutReset {
-		return syscall.ECONNREFUSED
+		return nil, syscall.ECONNREFUSED
 	}
 	var script *Script
 	if len(s.scripts) > 0 && !lost {
 		script, s.scripts = s.scripts[0], s.scripts[1:]
 	}
-	l := newLink(s, c)
 	session := &Session{link: l}
 	s.links[l] = struct{}{}
 	s.wg.Go(func() {
@@ -265,7 +287,7 @@ func (s *Server) serve(c net.Conn) error {
 		delete(s.links, l)
 		s.mu.Unlock()
 	})
-	return nil
+	return l, nil
 }
 
 // Refuse makes new connections fail with ECONNREFUSED for as long as it is set.
@@ -299,6 +321,7 @@ func (s *Server) Close() {
 	unused := s.scripts
 	s.scripts = nil
 	s.mu.Unlock()
+	s.closeWeb()
 	s.wg.Wait()
 	for _, sc := range unused {
 		sc.finish(errors.New("no client has connected for this script"))
@@ -329,6 +352,8 @@ func (s *Server) AddAccount(user, password string) error {
 		s.accounts[bare.Local()] = a
 	}
 	a.password, a.keys = password, map[string]*scramKeys{}
+	clear(a.upgraded)
+	clear(a.fast) // XEP-0484 §5: tokens go with the password
 	return nil
 }
 

@@ -17,6 +17,7 @@ const maxAfterAuth = 16 << 20
 // Session is one client's connection to a [Server].
 type Session struct {
 	*link
+	from    jid.JID  // who the client says it is, bare, in the last stream header
 	account *account // after authentication
 	jid     jid.JID  // after binding
 	order   int      // among all that have bound
@@ -26,6 +27,7 @@ type Session struct {
 	sm      *managed   // nil without stream management
 
 	// guarded by Server.mu
+	enabled    []string       // by Bind 2
 	presence   *etree.Element // the last broadcast presence; nil while unavailable
 	priority   int
 	interested bool // has asked for the roster: gets pushes (RFC 6121 §2.1.6)
@@ -79,11 +81,17 @@ func (s *Session) run() {
 
 // negotiate returns nil when a resource is bound or a session resumed.
 func (s *Session) negotiate() error {
-	if err := s.authenticate(); err != nil {
-		return err
+	for {
+		if err := s.authenticate(); err != nil {
+			return err
+		}
+		if s.jid.Resource() != "" { // inline
+			return nil
+		}
+		if restart, err := s.negotiateOn(); err != nil || !restart {
+			return err
+		}
 	}
-	_, err := s.negotiateOn()
-	return err
 }
 
 // authenticate returns nil when the features that follow the login are out.
@@ -109,16 +117,19 @@ func (s *Session) openStream() error {
 		return err
 	}
 	var to string
+	s.from = jid.JID{}
 	if from, err := jid.Parse(attr(h, "from")); err == nil {
-		to = from.Bare().String()
+		s.from = from.Bare()
+		to = s.from.String()
 	}
+	s.old = s.srv.opts.Login.Old || s.srv.opts.Login.IQAuth && attr(h, "version") == ""
 	if err := s.sendHeader(s.headerStep(), to); err != nil {
 		return err
 	}
 	switch {
 	case h.NamespaceURI() != nsStreams || h.Tag != "stream":
 		return streamError{cond: "invalid-namespace"}
-	case attr(h, "version") == "":
+	case attr(h, "version") == "" && !s.old:
 		return streamError{cond: "unsupported-version"}
 	}
 	if host := attr(h, "to"); host != "" {
@@ -126,6 +137,9 @@ func (s *Session) openStream() error {
 		if err != nil || j != s.srv.domain {
 			return streamError{cond: "host-unknown"}
 		}
+	}
+	if s.old {
+		return nil
 	}
 	return s.say(s.headerStep()+1, []byte(s.features()))
 }
@@ -135,9 +149,11 @@ func (s *Session) features() string {
 	mode := s.srv.opts.TLS
 	switch {
 	case s.account != nil:
-		f += "<bind xmlns='" + nsBind + "'/>" +
-			"<session xmlns='" + nsSession + "'><optional/></session>" +
-			s.srv.smFeature()
+		if s.jid.Resource() == "" {
+			f += s.compressionFeature() + "<bind xmlns='" + nsBind + "'/>" +
+				"<session xmlns='" + nsSession + "'><optional/></session>"
+		}
+		f += s.srv.smFeature()
 		if s.srv.has(nsRosterVer) {
 			f += "<ver xmlns='" + nsRosterVer + "'/>"
 		}
@@ -153,7 +169,10 @@ func (s *Session) features() string {
 		if s.tls == nil && mode == TLSOptional && !s.web {
 			f += "<starttls xmlns='" + nsTLS + "'/>"
 		}
-		f += s.mechanismsFeature()
+		f += s.mechanismsFeature() + s.iqAuthFeature()
+	}
+	if s.account == nil {
+		f += s.srv.configFeature()
 	}
 	return f + "</stream:features>"
 }
@@ -161,6 +180,7 @@ func (s *Session) features() string {
 // negotiateOn handles one stream until it must be restarted (true) or a resource is bound or a session resumed (false).
 func (s *Session) negotiateOn() (restart bool, err error) {
 	var a authenticator
+	var x sasl2
 	for {
 		e, err := s.next()
 		if err != nil {
@@ -178,6 +198,15 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 				s.sendRaw([]byte(failed("unexpected-request", "")))
 				continue
 			}
+			if is(e, "compress", nsCompress) {
+				if restart, err := s.compress(e); restart || err != nil {
+					return restart, err
+				}
+				continue
+			}
+			if e.NamespaceURI() == nsSASL2 && e.Tag == "authenticate" {
+				return false, streamError{cond: "policy-violation", text: "authenticated already"} // XEP-0388 §4.8
+			}
 			if !is(e, "iq", nsClient) {
 				return false, streamError{cond: "not-authorized", text: "bind a resource first"}
 			}
@@ -194,7 +223,15 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 				return false, err
 			}
 			return true, s.upgrade(false)
-		case e.NamespaceURI() == nsSASL && (s.tls != nil || s.web || s.srv.opts.TLS != TLSRequired):
+		case e.NamespaceURI() == nsSASL2 && s.offersSASL2():
+			if done, err := s.stepSASL2(&a, &x, e); done || err != nil {
+				return false, err
+			}
+		case s.isIQAuth(e):
+			if done, err := s.iqAuth(&a, e); done || err != nil {
+				return false, err
+			}
+		case e.NamespaceURI() == nsSASL && !s.old && !s.srv.opts.Login.NoSASL && x.request == nil && (s.tls != nil || s.web || s.srv.opts.TLS != TLSRequired):
 			account, err := a.step(s, e)
 			if err != nil {
 				return false, err
@@ -202,19 +239,23 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 			if account == nil {
 				continue
 			}
-			s.account = account
-			s.name = account.bare.String()
-			if s.srv.opts.Limits.StanzaBytes == 0 {
-				l := s.srv.opts.Limits
-				l.StanzaBytes = maxAfterAuth
-				s.dec.SetLimits(l)
-			}
+			s.login(account)
 			s.dec.Restart()
 			s.headerSent = false
 			return true, nil
 		default:
 			return false, streamError{cond: "not-authorized", text: "authenticate first"}
 		}
+	}
+}
+
+// login is what follows the authentication.
+func (s *Session) login(account *account) {
+	s.account, s.name = account, account.bare.String()
+	if s.srv.opts.Limits.StanzaBytes == 0 {
+		l := s.srv.opts.Limits
+		l.StanzaBytes = maxAfterAuth
+		s.dec.SetLimits(l)
 	}
 }
 

@@ -13,11 +13,20 @@ import (
 	"github.com/go-xmppframework/xmpp/jid"
 )
 
-// enable begins to count (XEP-0198 §3). What was sent before <enabled/> does not count, nor what came before <enable/>.
-func (s *Session) enable(e *etree.Element) error {
-	srv, o := s.srv, s.srv.SM()
-	if o.RefuseEnable {
-		return s.say(StepEnable, []byte(failed("internal-server-error", "")))
+// manageNew makes the stream management that an <enable/> asks for, and the answer. It is nil if there is none.
+func (s *Session) manageNew(e *etree.Element) (*managed, *etree.Element) {
+	o := s.srv.SM()
+	cond := ""
+	switch {
+	case o.RefuseEnable:
+		cond = "internal-server-error"
+	case s.jid == (jid.JID{}) && (s.manual || s.srv.peerOf(s) != nil): // inline: whoever plays the session counts nothing
+		cond = "feature-not-implemented"
+	}
+	if cond != "" {
+		answer := elem("failed", nsSM)
+		answer.AddChild(elem(cond, nsStanzas))
+		return nil, answer
 	}
 	m := &managed{account: s.account, session: s, owner: s, handled: o.StartHandled, told: o.StartHandled, acked: o.StartSent}
 	m.changed.L = &m.mu
@@ -30,10 +39,21 @@ func (s *Session) enable(e *etree.Element) error {
 		seconds := (m.max + time.Second - 1) / time.Second
 		answer = elem("enabled", nsSM, "id", m.id, "resume", "true", "max", strconv.Itoa(int(seconds)), "location", o.Location)
 	}
+	return m, answer
+}
+
+// enable begins to count (XEP-0198 §3). What was sent before <enabled/> does not count, nor what came before <enable/>.
+func (s *Session) enable(e *etree.Element) error {
+	srv := s.srv
+	m, answer := s.manageNew(e)
+	if m == nil {
+		return s.tell(StepEnable, answer)
+	}
 	b, err := xmlstream.AppendElement(nil, answer, nsClient)
 	if err != nil {
 		return err // Location cannot be written
 	}
+	b = s.tampered(StepEnable, b)
 	cut, lost := s.meetsCut(StepEnable)
 	srv.mu.Lock()
 	if s.account.sessions[s.jid.Resource()] != s { // replaced meanwhile
@@ -62,13 +82,23 @@ func (s *Session) enable(e *etree.Element) error {
 
 // resume handles a <resume/> (§5). It reports whether this connection now has the session.
 func (s *Session) resume(e *etree.Element) (bool, error) {
+	refusal, resumed, err := s.tryResume(e, func(answer string) []byte { return []byte(answer) }, StepResume)
+	if err != nil || resumed {
+		return resumed, err
+	}
+	return false, s.say(StepResume, []byte(refusal))
+}
+
+// tryResume answers a <resume/> that can be done, in what wrap makes of the answer; for one that cannot it returns the answer.
+// steps are where the connection may be cut.
+func (s *Session) tryResume(e *etree.Element, wrap func(answer string) []byte, steps ...Step) (refusal string, resumed bool, err error) {
 	srv := s.srv
 	h, ok := count(e)
 	if !ok {
-		return false, streamError{cond: "bad-format", text: "h is no number"}
+		return "", false, streamError{cond: "bad-format", text: "h is no number"}
 	}
 	if s.manual || srv.peerOf(s) != nil {
-		return false, s.say(StepResume, []byte(failed("item-not-found", "")))
+		return failed("item-not-found", ""), false, nil
 	}
 	previd := attr(e, "previd")
 	srv.mu.Lock()
@@ -79,54 +109,43 @@ func (s *Session) resume(e *etree.Element) (bool, error) {
 	if m != nil && (m.account != s.account || !m.claim(s)) {
 		m = nil
 	}
-	cut, lost := s.meetsCut(StepResume)
 
 	srv.mu.Lock()
-	var err error
 	refused := m == nil || force != nil
+	var end func() error
 	if m != nil {
-		refused, err = s.takeOver(m, h, force != nil, cut, lost)
+		refused, end, err = s.takeOver(m, h, force != nil, wrap, steps)
 	}
-	answer := ""
 	if refused {
 		known := srv.sm.past[previd]
 		told := ""
 		if known.account == s.account && (force == nil || *force) && !srv.SM().NoFailedCount {
 			told = decimal(known.handled)
 		}
-		answer = failed("item-not-found", told)
+		refusal = failed("item-not-found", told)
 	}
 	srv.unlock()
-
-	switch {
-	case err != nil:
-		return false, err
-	case lost:
-		if refused {
-			s.sendRaw(cut.part([]byte(answer)))
-		}
-		s.cut(cut.kind)
-		return false, errCut
-	case refused:
-		return false, s.sendRaw([]byte(answer))
+	if err == nil && end != nil {
+		err = end()
 	}
-	return true, nil
+	return refusal, err == nil && !refused, err
 }
 
-// takeOver makes this connection that of a session it has claimed, unless the session cannot be resumed. Server.mu is held.
-func (s *Session) takeOver(m *managed, h uint32, force bool, cut plan, lost bool) (refused bool, err error) {
+// takeOver makes this connection that of a session it has claimed, unless the session cannot be resumed. Server.mu is held;
+// end, if there is one, is to be called without.
+func (s *Session) takeOver(m *managed, h uint32, force bool, wrap func(string) []byte, steps []Step) (refused bool, end func() error, err error) {
 	srv, old := s.srv, m.session
 	m.mu.Lock()
 	over, owner, stale := m.over, m.owner, m.stale
 	m.mu.Unlock()
 	switch {
 	case over:
-		return true, nil
+		return true, nil, nil
 	case owner != s:
-		return false, streamError{cond: "conflict", text: "resumed by a newer connection"}
+		return false, nil, streamError{cond: "conflict", text: "resumed by a newer connection"}
 	case force, stale != nil && stale.out.hasEnded():
 		srv.endSession(m, true)
-		return true, nil
+		return true, nil, nil
 	}
 	s.sending.Lock()
 	m.mu.Lock()
@@ -135,7 +154,7 @@ func (s *Session) takeOver(m *managed, h uint32, force bool, cut plan, lost bool
 		m.mu.Unlock()
 		s.sending.Unlock()
 		srv.endSession(m, true)
-		return false, err
+		return false, nil, err
 	}
 	s.jid, s.order, s.name = old.jid, old.order, old.jid.String()
 	s.presence, s.priority, s.interested, s.blocklist, s.directed = old.presence, old.priority, old.interested, old.blocklist, old.directed
@@ -146,9 +165,14 @@ func (s *Session) takeOver(m *managed, h uint32, force bool, cut plan, lost bool
 	m.resumed++
 	m.told, m.unasked = m.handled, 0
 	s.sm = m
-	answer := []byte("<resumed xmlns='" + nsSM + "' previd='" + escape(m.id) + "' h='" + decimal(m.handled) + "'/>")
-	if lost {
+	answer := wrap("<resumed xmlns='" + nsSM + "' previd='" + escape(m.id) + "' h='" + decimal(m.handled) + "'/>")
+	answer = s.tampered(steps[0], answer)
+	if cut, lost := srv.takeCutAny(steps); lost {
 		s.link.sendRaw(cut.part(answer))
+		end = func() error {
+			s.cut(cut.kind)
+			return errCut
+		}
 	} else {
 		m.link = s.link
 		s.link.sendRaw(answer)
@@ -162,7 +186,7 @@ func (s *Session) takeOver(m *managed, h uint32, force bool, cut plan, lost bool
 	if stale != nil {
 		stale.supersede()
 	}
-	return false, nil
+	return false, end, nil
 }
 
 // supersede ends a connection whose session has gone to another one, whether or not the client still reads from it.

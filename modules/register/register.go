@@ -1,16 +1,26 @@
-// Package register changes the password of the account, and removes the account: In-Band Registration, XEP-0077, as far as it is for who is logged in.
+// Package register makes accounts, and removes them: In-Band Registration, XEP-0077, with invitations (XEP-0401, XEP-0445, XEP-0379) and challenges (XEP-0158).
 //
+// An account is made before the login, on a stream that is connected:
+//
+//	stream, err := xmpp.New(xmpp.Config{JID: xmpp.MustParseJID("juliet@example.com")})
 //	r := register.New(register.Config{})
-//	err := r.Activate(stream)
-//	err = r.ChangePassword(ctx, "a new one")
+//	err = r.Activate(stream)
+//	err = stream.Connect(ctx)
+//	err = r.RegisterAccount(ctx, register.Account{Password: "a good one"})
+//	err = stream.Login(ctx)
 //
-// To be registered with rooms is the business of modules/muc.
+// Who has an invitation gives it to [Register.Redeem] instead, which does all of that:
+//
+//	inv, err := xmppuri.ParseInvitation("xmpp:romeo@example.com?roster;preauth=TOKEN;ibr=y")
+//	err = r.Redeem(ctx, inv, register.Account{Password: "a good one"})
+//
+// Who is logged in gets another password by [Register.ChangePassword], and no account any more by [Register.Cancel].
+// [Register.Service] is for gateways and other services that one registers with. To be registered with rooms is the business of modules/muc.
 package register
 
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -19,22 +29,6 @@ import (
 
 // NS is the namespace of XEP-0077.
 const NS = "jabber:iq:register"
-
-// ErrNoPassword is returned for an empty password, which no account may have (section 3.3).
-var ErrNoPassword = errors.New("register: the password is empty")
-
-// FormError says that the server wants to know more before it changes a password: section 3.3, Example 25.
-// Form is to be filled in and given to [Register.Submit].
-type FormError struct {
-	Form *form.Form
-	Err  *stanza.Error
-}
-
-func (e *FormError) Error() string {
-	return fmt.Sprintf("register: the server wants a form filled in: %v", e.Err)
-}
-
-func (e *FormError) Unwrap() error { return e.Err }
 
 // Config tunes a [Register]. There is nothing to tune yet.
 type Config struct{}
@@ -67,24 +61,18 @@ func (r *Register) ChangePassword(ctx context.Context, password string) error {
 	case !s.IsSecure():
 		return xmpp.ErrTLSRequired
 	}
-	err = r.send(ctx, s, stanza.New("query", NS).C("username").T(s.MyJID().Local()).Up().C("password").T(password).Up())
+	err = r.send(ctx, s, xmpp.JID{}, stanza.New("query", NS).C("username").T(s.MyJID().Local()).Up().C("password").T(password).Up())
 	if err == nil {
 		s.SetCredentials(xmpp.Password(password))
 	}
 	return err
 }
 
-// Submit answers the form of a [FormError]: what [form.Submission.Form] makes of it. The application knows the password in it, and calls [xmpp.Stream.SetCredentials].
-// The error is that of [Register.ChangePassword].
-func (r *Register) Submit(ctx context.Context, f *form.Form) error {
-	s, err := r.Active()
-	switch {
-	case err != nil:
-		return err
-	case !s.IsSecure():
-		return xmpp.ErrTLSRequired
-	}
-	return r.send(ctx, s, stanza.New("query", NS).Add(f).Up())
+// Submit sends a form that is filled in: what [form.Submission.Form] makes of that of a [FormError], or of [Fields.Form]. Before the login it makes an account, as [Register.Register] does.
+// The application knows the password in it, and calls [xmpp.Stream.SetCredentials] if it is a new one.
+// The error is that of [Register.ChangePassword], or of [Register.Register] before the login.
+func (r *Register) Submit(ctx context.Context, filled *form.Form) error {
+	return r.submit(ctx, xmpp.JID{}, stanza.New("query", NS).Add(filled).Up())
 }
 
 // Cancel removes the account from the server, for good, with all that the server keeps for it (section 3.2). The server then closes the stream,
@@ -97,23 +85,14 @@ func (r *Register) Cancel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = r.send(ctx, s, stanza.New("query", NS).C("remove").Up())
+	err = r.send(ctx, s, xmpp.JID{}, stanza.New("query", NS).C("remove").Up())
 	if se := (*xmpp.StreamError)(nil); errors.As(err, &se) && se.Condition == "not-authorized" && !se.Local {
 		return nil
 	}
 	return err
 }
 
-func (r *Register) send(ctx context.Context, s *xmpp.Stream, q *stanza.Builder) error {
-	_, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Set, xmpp.JID{}, q))
-	if se := (*stanza.Error)(nil); errors.As(err, &se) {
-		if iq, ok := se.Stanza.(*stanza.IQ); ok {
-			if x := stanza.Child(iq.Child("query", NS), "x", form.NS); x != nil {
-				if f, ferr := form.Parse(x); ferr == nil && f.Type == form.TypeForm {
-					return &FormError{f, se}
-				}
-			}
-		}
-	}
-	return err
+func (r *Register) send(ctx context.Context, s *xmpp.Stream, to xmpp.JID, q *stanza.Builder) error {
+	_, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Set, to, q))
+	return refusal(err)
 }
