@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -18,7 +17,7 @@ const maxBindTries = 5
 // Binder replaces resource binding by a procedure of its own, such as resuming an earlier session.
 // A [BindDelegate] supplies it.
 type Binder interface {
-	// Bind is called after authentication, with the ctx of the Authenticate call, which waits for it.
+	// Bind is called after authentication, with the ctx of the Authenticate call, which waits for it; [Binding.Inlined] tells what that has done already.
 	// It returns the full address and the kind of the session; [ErrBindFallback] to let the stream bind in the ordinary way;
 	// any other error ends the login and the connection.
 	Bind(ctx context.Context, b *Binding) (SessionKind, JID, error)
@@ -61,13 +60,24 @@ func (b *Binding) Ordinary(ctx context.Context) (JID, error) {
 	return jid, err
 }
 
-// bind asks the delegates for a Binder, and else binds a resource.
+// Inlined is what the login has brought already, nil if it was one step of several.
+func (b *Binding) Inlined() *InlineResult { return b.l.inlined }
+
+// findBinder asks the delegates for a Binder, once.
+func (l *login) findBinder(ctx context.Context) (err error) {
+	if !l.asksBind {
+		l.asksBind = true
+		l.binder, err = l.s.askBinder(ctx)
+	}
+	return err
+}
+
+// bind lets the Binder work, or binds a resource.
 func (l *login) bind(ctx context.Context) (SessionKind, JID, error) {
-	binder, err := l.s.askBinder(ctx)
-	if err != nil {
+	if err := l.findBinder(ctx); err != nil {
 		return SessionNew, JID{}, err
 	}
-	if binder != nil {
+	if binder := l.binder; binder != nil {
 		type result struct {
 			kind SessionKind
 			jid  JID
@@ -84,8 +94,11 @@ func (l *login) bind(ctx context.Context) (SessionKind, JID, error) {
 	return SessionNew, jid, err
 }
 
-// bindResource is RFC 6120 section 7.
+// bindResource is RFC 6120 section 7, if that was not done with the login.
 func (l *login) bindResource(ctx context.Context) (JID, error) {
+	if l.inlined != nil && l.inlined.bound != nil {
+		return l.inlined.jid, nil
+	}
 	if stanza.Child(l.c.features.Load(), "bind", nsBind) == nil {
 		return JID{}, fmt.Errorf("%w: resource binding", ErrUnsupported)
 	}
@@ -153,7 +166,7 @@ func (c *conn) request(ctx context.Context, req *stanza.IQ) (*stanza.IQ, error) 
 
 // sendElement writes an element of the negotiation.
 func (c *conn) sendElement(e stanza.Elementer) error {
-	p, err := xmlstream.AppendElement(nil, e.Element(), stanza.NSClient)
+	p, err := c.wire.AppendElement(nil, e.Element())
 	if err == nil {
 		c.w.raw(p, false)
 	}
@@ -178,9 +191,5 @@ func (l *login) boundJID(iq *stanza.IQ) (JID, error) {
 	if !jid.IsFull() {
 		return JID{}, fmt.Errorf("%w: bound to %s, which has no resource", ErrUnexpectedElement, clip(jid.String()))
 	}
-	serverChooses := l.mechanism == "ANONYMOUS" || l.mechanism == "EXTERNAL"
-	if jid.Bare() != l.s.cfg.JID.Bare() && !serverChooses {
-		return JID{}, fmt.Errorf("%w: bound to %s, not to %s", ErrUnexpectedElement, clip(jid.String()), clip(l.s.cfg.JID.Bare().String()))
-	}
-	return jid, nil
+	return jid, l.ownAccount(jid, "bound to")
 }

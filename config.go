@@ -83,6 +83,21 @@ type Config struct {
 	// If zero, any that is allowed, but never a weaker one than this Stream has used before.
 	MinMechanism string
 
+	// NoSASL2 leaves out the login in one step (XEP-0388). If zero, it is used where it is offered.
+	NoSASL2 bool
+	// NoFAST leaves out tokens (XEP-0484). If zero, Login asks for one where it is offered, and logs in with it from then on;
+	// the credentials are used again when the server does not take it any more.
+	NoFAST bool
+	// InsecureUnboundTokens permits tokens that are not tied to the TLS connection: whoever gets hold of one can use it.
+	// If zero, only tied ones are used.
+	InsecureUnboundTokens bool
+	// Logins keeps tokens, the id of the installation and the strongest mechanism used.
+	// If zero, the stream keeps them as long as it lives.
+	Logins LoginStorage
+	// UserAgent describes the client to its own server, where that wants to know (XEP-0388).
+	// If zero, nothing but a random id is told.
+	UserAgent UserAgent
+
 	// Lang is the xml:lang of the stream. If zero, none is sent.
 	Lang string
 	// NoInitialPresence keeps Login from sending <presence/>.
@@ -234,6 +249,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MinMechanism != "" && sasl.Rank(c.MinMechanism) <= 0 && !offers(c.Credentials, c.MinMechanism) {
 		return c, fmt.Errorf("%w: Config.MinMechanism %q is unknown", ErrInvalidParameter, c.MinMechanism)
 	}
+	for _, text := range []string{c.UserAgent.ID, c.UserAgent.Software, c.UserAgent.Device} {
+		if _, err := xmlstream.AppendStandalone(nil, stanza.New("x", "x").T(text).Element()); err != nil || len(text) > 256 {
+			return c, fmt.Errorf("%w: Config.UserAgent %q", ErrInvalidParameter, clip(text))
+		}
+	}
 	if c.Port == 0 {
 		c.Port = 5222
 		if c.DirectTLS {
@@ -271,6 +291,9 @@ func setDefault[T comparable](v *T, def T) {
 		*v = def
 	}
 }
+
+// contentNS is the namespace of stanzas on the wire; "" for that of clients.
+func (c *Config) contentNS() string { return "" }
 
 func (c *Config) limits(loggedIn bool) xmlstream.Limits {
 	l := xmlstream.Limits{StanzaBytes: c.MaxStanzaBytesBeforeLogin, Depth: c.MaxDepth, Attrs: c.MaxAttributes, NSDecls: c.MaxNamespaces}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -20,10 +21,11 @@ import (
 type conn struct {
 	s    *Stream
 	addr string
-	raw  net.Conn // as dialled
+	raw  net.Conn // as dialled; nil if the wire makes connections by itself
 	nc   net.Conn // raw, or the TLS connection over it
 	tls  atomic.Pointer[tls.Conn]
-	dec  *xmlstream.Decoder
+	wire transport.Wire
+	web  transport.Secured // the wire, if it makes connections by itself
 	w    writer
 
 	header   keptElement
@@ -40,11 +42,15 @@ type conn struct {
 	track    *Tracking // of the session on it; nil if it is not tracked
 	call     *call     // that negotiates; guarded by Stream.mu
 	direct   bool      // direct TLS
+	safe     bool      // encrypted by a wire that makes connections by itself
 	wanted   bool      // the application ends it; guarded by Stream.mu
 	once     sync.Once
 	done     chan struct{} // closed when the connection has ended
 	cause    error         // why; read after done
 	readDone chan struct{} // closed when the reader has returned and everything is settled
+
+	heard atomic.Bool  // something has come since the last write
+	trips atomic.Int32 // round trips of the negotiation
 
 	began    time.Time // the times below are nanoseconds since then, by the monotonic clock
 	lastRead atomic.Int64
@@ -53,8 +59,9 @@ type conn struct {
 
 	// Of the reader alone.
 	paused  bool
-	grant   int  // stanzas that may be read although a queue is full
-	blocked bool // a read had to wait
+	grant   int   // stanzas that may be read although a queue is full
+	blocked bool  // a read had to wait
+	waits   int64 // since when a read waits that is measured
 }
 
 // keptElement is an element that is kept for as long as a connection lasts: packed to its text, once it is looked at rarely.
@@ -102,14 +109,22 @@ func newConn(s *Stream, nc net.Conn, addr string) *conn {
 	c.w.c = c
 	c.nc = nc
 	c.began = time.Now()
+	c.heard.Store(true)
 	return c
 }
 
 // start begins to read. It is called once, with the first stream header about to be sent.
 func (c *conn) start() {
 	c.negotiating.Store(true)
-	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	if c.wire == nil {
+		c.overBytes()
+	}
 	go c.run()
+}
+
+// overBytes makes a wire over the connection as it is now. All that came over it before is forgotten.
+func (c *conn) overBytes() {
+	c.wire = transport.NewXML((*connIO)(c), (*meter)(c), c.s.cfg.limits(false), c.s.cfg.contentNS(), c.tls.Load() != nil)
 }
 
 // end closes the connection, once. Everything that waits on it is woken; the reader settles the rest.
@@ -118,7 +133,11 @@ func (c *conn) end(cause error) {
 	c.once.Do(func() {
 		c.cause = cause
 		close(c.done)
-		_ = c.raw.Close()
+		if c.raw != nil {
+			_ = c.raw.Close()
+		} else {
+			_ = c.wire.Close()
+		}
 	})
 }
 
@@ -141,7 +160,18 @@ func (c *conn) whyLost() error {
 	}
 }
 
-func (c *conn) secure() bool { return c.tls.Load() != nil }
+func (c *conn) secure() bool { return c.safe || c.tls.Load() != nil }
+
+// tlsState describes the encryption; bound is false where a login cannot be tied to the connection itself.
+func (c *conn) tlsState() (state tls.ConnectionState, bound, ok bool) {
+	if tc := c.tls.Load(); tc != nil {
+		return tc.ConnectionState(), true, true
+	}
+	if c.web != nil {
+		return c.web.ConnectionState()
+	}
+	return state, false, false
+}
 
 // now is the time by which silence is measured: setting the clock does not change it.
 func (c *conn) now() int64 { return 1 + int64(time.Since(c.began)) } // never 0
@@ -163,9 +193,9 @@ func (c *conn) run() {
 		var el *etree.Element
 		var err error
 		if mode == readHeader {
-			el, err = c.dec.Header()
+			el, err = c.wire.Header()
 		} else {
-			el, err = c.dec.Next()
+			el, err = c.wire.Next()
 		}
 		if err != nil {
 			c.readFailed(err)
@@ -177,7 +207,7 @@ func (c *conn) run() {
 		}
 		if mode == readSession {
 			c.s.receive <- struct{}{}
-			if !c.s.handle(c, c.track, el, c.dec.Size()) {
+			if !c.s.handle(c, c.track, el, c.wire.Size()) {
 				return
 			}
 			if c.s.full.any.Load() {
@@ -207,7 +237,7 @@ func (c *conn) readFailed(err error) {
 	var xe *xmlstream.Error
 	switch {
 	case errors.Is(err, io.EOF): // the closing tag
-		c.w.raw([]byte(xmlstream.Footer), true)
+		c.w.raw(c.wire.AppendFooter(nil), true)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if tc := c.tls.Load(); c.w.idle(ctx) == nil && tc != nil {
@@ -244,13 +274,18 @@ func (c *conn) failWith(se *StreamError) {
 
 // sendError sends a stream error and the closing tag, RFC 6120 section 4.9.
 func (c *conn) sendError(se *StreamError) {
-	b := []byte("<stream:error><" + se.Condition + " xmlns='" + stanza.NSStreamErrors + "'/>")
+	open := "<stream:error>"
+	if c.raw == nil { // the element stands alone
+		open = "<stream:error xmlns:stream='" + stanza.NSStreams + "'>"
+	}
+	b := []byte(open + "<" + se.Condition + " xmlns='" + stanza.NSStreamErrors + "'/>")
 	if se.Element != nil {
 		if with, err := xmlstream.AppendStandalone(b, se.Element); err == nil {
 			b = with
 		}
 	}
-	c.w.raw(append(b, "</stream:error>"+xmlstream.Footer...), true)
+	c.w.raw(append(b, "</stream:error>"...), false)
+	c.w.raw(c.wire.AppendFooter(nil), true)
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
 	_ = c.w.idle(ctx)
@@ -374,24 +409,59 @@ func (c *conn) pause() {
 	}
 }
 
-// connReader is the reader's view of the connection: it counts, and notices waiting.
-type connReader conn
+// connIO is the connection as the wire over it sees it: reading is metered here, writing by the wire.
+type connIO conn
 
-func (r *connReader) Read(p []byte) (int, error) {
-	start := int64(0)
-	if r.grant > 0 {
-		start = (*conn)(r).now()
-	}
+func (r *connIO) Read(p []byte) (int, error) {
+	m := (*meter)(r)
+	m.willRead()
 	n, err := r.nc.Read(p)
-	now := (*conn)(r).now()
-	if start != 0 && now-start > int64(time.Millisecond) {
-		r.blocked = true
+	m.didRead(n)
+	return n, err
+}
+
+func (r *connIO) Write(p []byte) (int, error) { return r.nc.Write(p) }
+func (r *connIO) Close() error                { return r.raw.Close() }
+
+// meter counts what goes over the wire, and notices waiting.
+type meter conn
+
+func (m *meter) willRead() {
+	if m.waits = 0; m.grant > 0 {
+		m.waits = (*conn)(m).now()
+	}
+}
+
+func (m *meter) didRead(n int) {
+	now := (*conn)(m).now()
+	if m.waits != 0 && now-m.waits > int64(time.Millisecond) {
+		m.blocked = true
 	}
 	if n > 0 {
-		r.lastRead.Store(now)
-		r.s.stats.bytesReceived.Add(uint64(n))
+		m.lastRead.Store(now)
+		m.s.stats.bytesReceived.Add(uint64(n))
+		m.heard.Store(true)
 	}
+}
+
+// Read is for wires that do not read by connIO.
+func (m *meter) Read(f func() (int, error)) (int, error) {
+	m.willRead()
+	n, err := f()
+	m.didRead(n)
 	return n, err
+}
+
+func (m *meter) WillWrite() {
+	if m.negotiating.Load() && m.heard.Swap(false) {
+		m.trips.Add(1)
+	}
+	m.w.writingSince.Store((*conn)(m).now())
+}
+
+func (m *meter) DidWrite(n int) {
+	m.w.lastWrite.Store((*conn)(m).now())
+	m.s.stats.bytesSent.Add(uint64(n))
 }
 
 // startKeepAlive looks at the connection four times an interval (RFC 6120 section 4.6.1).
@@ -449,7 +519,9 @@ func (c *conn) checkAlive(interval time.Duration) {
 	// A server that ends idle streams looks at what it receives only.
 	maxIdle := c.maxIdle.Load()
 	if interval > 0 && now-last >= int64(interval) || maxIdle > 0 && now-written >= maxIdle/2 {
-		c.w.raw([]byte{s.cfg.KeepAliveCharacter}, false)
+		if b := c.wire.KeepAlive(s.cfg.KeepAliveCharacter); b != nil {
+			c.w.raw(b, false)
+		}
 	}
 }
 

@@ -239,7 +239,7 @@ func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain stri
 	defer func() {
 		if !ok { // an error, or a panic in code of the application
 			c.end(err)
-			if c.dec != nil {
+			if c.wire != nil {
 				<-c.readDone
 			}
 		}
@@ -319,17 +319,17 @@ func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net
 // restart is set for all but the first: the element received last has ended the stream before.
 func (c *conn) openStream(ctx context.Context, restart bool) error {
 	c.setState(StateOpening)
-	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, ContentNS: stanza.NSClient, Version: "1.0"}
+	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, Version: "1.0"}
 	if c.secure() && c.s.cfg.JID.Local() != "" {
 		// Only where nobody else can read it, RFC 6120 section 4.7.1.
 		h.From = c.s.cfg.JID.Bare().String()
 	}
 	c.features.Store(nil)
 	if restart {
-		c.dec.Restart()
+		c.wire.Restart()
 		c.resume(readHeader)
 	}
-	c.w.raw(xmlstream.AppendHeader(nil, h), false)
+	c.w.raw(c.wire.AppendHeader(nil, h), false)
 	el, err := c.receive(ctx)
 	if err != nil {
 		return err

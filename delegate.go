@@ -140,7 +140,7 @@ type SessionDelegate interface {
 
 // BindDelegate may replace resource binding. It is a question: the Authenticate call waits for the answer.
 type BindDelegate interface {
-	// WillBind is asked before binding. The first Binder returned is used; returning nil leaves it to the others,
+	// WillBind is asked once a login, before binding, or with SASL2 before authentication. The first Binder returned is used; returning nil leaves it to the others,
 	// in the end to the stream itself.
 	WillBind(ctx context.Context, s *Stream) Binder
 }

@@ -3,23 +3,10 @@ package xmpp
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"reflect"
-	"slices"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/sasl"
 	"github.com/go-xmppframework/xmpp/stanza"
-)
-
-const (
-	nsSASL        = "urn:ietf:params:xml:ns:xmpp-sasl"
-	nsSASLBinding = "urn:xmpp:sasl-cb:0"
-
-	maxSASLRounds = 10
-	maxSASLData   = 16 << 10
 )
 
 // Login connects, unless [Stream.Connect] has done so, logs in with Config.Credentials, or those of the last login that succeeded, and sends presence unless Config.NoInitialPresence is set
@@ -39,7 +26,7 @@ func (s *Stream) Login(ctx context.Context) error {
 	if err := s.Connect(ctx); err != nil && !(errors.Is(err, ErrInvalidState) && s.IsConnected()) {
 		return err
 	}
-	c, old, kind, err := s.authenticate(ctx, creds)
+	c, old, kind, err := s.authenticate(ctx, creds, true)
 	if p := s.initialPresence(); err == nil && kind != SessionResumed && p != nil {
 		if kind == sessionAfresh { // who is there the server tells only to who was not there himself
 			err = s.appear(stanza.NewPresence(stanza.Unavailable, JID{}))
@@ -59,7 +46,7 @@ func (s *Stream) Login(ctx context.Context) error {
 func (s *Stream) SetCredentials(creds Credentials) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.newCreds = creds
+	s.newCreds, s.noToken = creds, true
 }
 
 // appear sends presence, and does not wait for room: there may be much that is to be sent again.
@@ -108,14 +95,14 @@ func (s *Stream) AuthenticateAnonymously(ctx context.Context) error {
 // that is an AuthError of step SASL with a condition, the stream is still connected and another login may be tried;
 // after every other error of a login that has begun the connection is closed.
 func (s *Stream) Authenticate(ctx context.Context, creds Credentials) error {
-	_, old, _, err := s.authenticate(ctx, creds)
+	_, old, _, err := s.authenticate(ctx, creds, false)
 	s.retire(old)
 	return err
 }
 
 // authenticate returns the session that is over by the new one. Its ctx must not end before the caller is through:
 // it may be the caller's own.
-func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, old *session, kind SessionKind, err error) {
+func (s *Stream) authenticate(ctx context.Context, creds Credentials, byLogin bool) (c *conn, old *session, kind SessionKind, err error) {
 	if creds == nil {
 		return nil, nil, kind, ErrNoCredentials
 	}
@@ -129,7 +116,7 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials) (c *conn, 
 	}
 	told := s.willTell(c)
 	defer told()
-	l := &login{s: s, c: c, creds: creds}
+	l := &login{s: s, c: c, creds: creds, byLogin: byLogin}
 	c.negotiating.Store(true)
 	old, kind, err = l.run(ctx)
 	if err == nil {
@@ -182,6 +169,14 @@ type login struct {
 	step      string
 	mechanism string
 	binding   string           // the channel binding type in use
+	sasl2     bool             // SASL is done as XEP-0388 says
+	byLogin   bool             // with the credentials that the stream itself keeps
+	record    LoginRecord      // what is remembered of earlier logins
+	recalled  LoginRecord      // as it is stored
+	attempt   attempt          // the exchange under way
+	binder    Binder           // nil if the stream binds by itself
+	asksBind  bool             // the delegates were asked for a Binder
+	inlined   *InlineResult    // what came with success; nil without SASL2
 	early     []*etree.Element // what came before the session and is for it
 	over      func()           // tells how the session before has ended; nil if it was over, or goes on
 	asked     bool             // the session request was sent
@@ -191,11 +186,7 @@ type login struct {
 
 func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err error) {
 	l.step = "SASL"
-	if err := l.sasl(ctx); err != nil {
-		return nil, kind, err
-	}
-	l.c.dec.SetLimits(l.s.cfg.limits(true))
-	if err := l.c.openStream(ctx, true); err != nil {
+	if err := l.prove(ctx); err != nil {
 		return nil, kind, err
 	}
 	l.step = "bind"
@@ -228,193 +219,6 @@ func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err er
 	return old, kind, nil
 }
 
-// sasl runs the SASL profile of RFC 6120 section 6.
-func (l *login) sasl(ctx context.Context) error {
-	s, c := l.s, l.c
-	// The one place from which credentials are written, so the one place where the policy is enforced.
-	if !c.secure() && s.cfg.TLSPolicy == TLSRequired {
-		l.refused = true
-		return ErrTLSRequired
-	}
-	features := c.features.Load()
-	offer := sasl.Offer{Mechanisms: mechanismsOf(features), BindingTypes: bindingTypesOf(features)}
-	var binding func(string) ([]byte, error)
-	if tc := c.tls.Load(); tc != nil {
-		state := tc.ConnectionState()
-		binding = sasl.Bindings(&state)
-		offer.TLSVersion, offer.Available = state.Version, sasl.Available(binding)
-	}
-	choices, err := l.choose(offer)
-	if err != nil {
-		l.refused = true
-		return err
-	}
-	s.useCredentials(l.creds)
-	account := l.creds.SASL(s.cfg.JID)
-	if password := account.Password; password != nil {
-		account.Password = func(ctx context.Context) ([]byte, error) { return ask(ctx, s, "PasswordFunc", password) }
-	}
-	for i, choice := range choices {
-		l.mechanism, l.binding = choice.Mechanism.Name, choice.BindingType
-		err = l.try(ctx, choice, sasl.Params{
-			Credentials: account, Binding: binding, BindingType: choice.BindingType,
-			ServerOffersPlus: choice.ServerOffersPlus, Offer: &offer, Keys: &s.keys,
-		})
-		var ae *AuthError
-		if l.refused {
-			s.keys.Forget(account.Username)
-		}
-		again := l.refused && errors.As(err, &ae) && (ae.Condition == InvalidMechanism || ae.Condition == MechanismTooWeak)
-		if !again || i == len(choices)-1 {
-			return err
-		}
-		l.refused = false
-	}
-	return err
-}
-
-// useCredentials forgets the keys derived from other credentials than these.
-func (s *Stream) useCredentials(creds Credentials) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !reflect.TypeOf(creds).Comparable() || s.keysOf != creds {
-		s.keys.Wipe()
-	}
-	if s.keysOf = nil; reflect.TypeOf(creds).Comparable() {
-		s.keysOf = creds
-	}
-}
-
-// choose selects the mechanisms, strongest first, and never weaker than what this stream has used before.
-func (l *login) choose(offer sasl.Offer) ([]sasl.Choice, error) {
-	s := l.s
-	policy := sasl.Policy{AllowPlain: s.cfg.AllowPlain && !s.cfg.InsecureSkipVerify, Minimum: s.cfg.MinMechanism}
-	choices, err := sasl.Select(l.creds.Mechanisms(), offer, policy)
-	if err != nil {
-		if policy.AllowPlain = true; !s.cfg.AllowPlain {
-			if with, _ := sasl.Select(l.creds.Mechanisms(), offer, policy); len(with) > 0 {
-				err = fmt.Errorf("%w, only PLAIN can be used with this server; Config.AllowPlain permits it", err)
-			}
-		}
-		return nil, err
-	}
-	s.mu.Lock()
-	pin := s.strongest
-	s.mu.Unlock()
-	choices = slices.DeleteFunc(choices, func(c sasl.Choice) bool {
-		r := sasl.Rank(c.Mechanism.Name) // 0: of the application's own making, and choice
-		return r > 0 && r < sasl.Rank(pin) || s.cfg.InsecureSkipVerify && c.Mechanism.NeedsTLS
-	})
-	if len(choices) == 0 {
-		return nil, fmt.Errorf("%w: %s was used, now the offer is %s", ErrMechanismDowngrade, pin, clip(fmt.Sprint(offer.Mechanisms)))
-	}
-	return choices, nil
-}
-
-// try is one exchange with one mechanism.
-func (l *login) try(ctx context.Context, choice sasl.Choice, params sasl.Params) error {
-	client, err := choice.Mechanism.New(params)
-	if err != nil {
-		l.refused = true
-		return err
-	}
-	initial, err := client.Start(ctx)
-	if err != nil {
-		l.refused = true
-		return err
-	}
-	l.write("auth", choice.Mechanism.Name, initial)
-	for range maxSASLRounds {
-		el, err := l.c.receive(ctx)
-		if err != nil {
-			return err
-		}
-		switch {
-		case stanza.Is(el, "challenge", nsSASL):
-			data, err := saslData(el)
-			if err != nil {
-				return err
-			}
-			answer, err := client.Next(ctx, data)
-			if err != nil {
-				l.c.w.raw([]byte("<abort xmlns='"+nsSASL+"'/>"), false)
-				return err
-			}
-			if answer == nil {
-				answer = []byte{}
-			}
-			l.write("response", "", answer)
-		case stanza.Is(el, "success", nsSASL):
-			data, err := saslData(el)
-			if err != nil {
-				return err
-			}
-			return client.Success(ctx, data)
-		case stanza.Is(el, "failure", nsSASL):
-			l.refused = true
-			return l.failure(el)
-		default:
-			return l.c.unexpected(el, "an answer to authentication")
-		}
-	}
-	return fmt.Errorf("%w: more than %d challenges", ErrUnexpectedElement, maxSASLRounds)
-}
-
-// write sends an auth or response element and overwrites the data, which may hold a password.
-func (l *login) write(name, mechanism string, data []byte) {
-	b := []byte("<" + name + " xmlns='" + nsSASL + "'")
-	if mechanism != "" {
-		b = append(b, " mechanism='"+mechanism+"'"...)
-	}
-	b = append(b, '>')
-	if data != nil && len(data) == 0 && name == "auth" {
-		b = append(b, '=') // RFC 6120 section 6.4.2: present, of length zero
-	}
-	start := len(b)
-	b = append(b, make([]byte, base64.StdEncoding.EncodedLen(len(data)))...)
-	base64.StdEncoding.Encode(b[start:], data)
-	b = append(b, "</"+name+">"...)
-	l.c.w.raw(b, false)
-	clear(b)
-	clear(data)
-}
-
-// saslData is the content of a challenge or of success; nil for an empty element.
-func saslData(el *etree.Element) ([]byte, error) {
-	text := stanza.Text(el)
-	switch {
-	case text == "":
-		if stanza.Is(el, "challenge", nsSASL) {
-			return []byte{}, nil
-		}
-		return nil, nil
-	case text == "=":
-		return []byte{}, nil
-	case len(text) > base64.StdEncoding.EncodedLen(maxSASLData):
-		return nil, fmt.Errorf("%w: longer than %d bytes", sasl.ErrMalformed, maxSASLData)
-	}
-	b, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil || len(text) != base64.StdEncoding.EncodedLen(len(b)) { // the decoder skips line ends
-		return nil, fmt.Errorf("%w: not base64", sasl.ErrMalformed)
-	}
-	return b, nil
-}
-
-// failure is the server's refusal, RFC 6120 section 6.5.
-func (l *login) failure(el *etree.Element) error {
-	e := &AuthError{Step: l.step, Mechanism: l.mechanism, Account: l.s.cfg.JID, Addr: l.c.addr, Condition: NotAuthorized}
-	for child := range stanza.Children(el, stanza.Any, nsSASL) {
-		if child.Tag == "text" {
-			e.Text = cut(stanza.Text(child))
-		} else {
-			e.Condition = SASLCondition(cut(child.Tag))
-		}
-	}
-	return e
-}
-
-func cut(s string) string { return s[:min(len(s), 1024)] }
-
 // session sends the session request of RFC 3921 where the server demands it.
 func (l *login) session(ctx context.Context) error {
 	const ns = "urn:ietf:params:xml:ns:xmpp-session"
@@ -440,25 +244,4 @@ func (s *Stream) postDidChangeMyJID(jid JID) {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidChangeMyJID(ctx, s, jid) })
 		}
 	}
-}
-
-func mechanismsOf(features *etree.Element) []string {
-	var out []string
-	for m := range stanza.Children(stanza.Child(features, "mechanisms", nsSASL), "mechanism", nsSASL) {
-		out = append(out, stanza.Text(m))
-	}
-	return out
-}
-
-// bindingTypesOf is the list of XEP-0440, nil if the server sent none.
-func bindingTypesOf(features *etree.Element) []string {
-	list := stanza.Child(features, "sasl-channel-binding", nsSASLBinding)
-	if list == nil {
-		return nil
-	}
-	out := []string{}
-	for b := range stanza.Children(list, "channel-binding", nsSASLBinding) {
-		out = append(out, stanza.AttrOr(b, "type", ""))
-	}
-	return out
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
-	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -19,14 +18,12 @@ func (s *Stream) IsSecure() bool {
 	return ok
 }
 
-// ConnectionState describes the TLS connection; ok is false when there is none.
+// ConnectionState describes the TLS connection, over BOSH the last one; ok is false when there is none.
 func (s *Stream) ConnectionState() (state tls.ConnectionState, ok bool) {
 	if c := s.current(); c != nil {
-		if tc := c.tls.Load(); tc != nil {
-			return tc.ConnectionState(), true
-		}
+		state, _, ok = c.tlsState()
 	}
-	return state, false
+	return state, ok
 }
 
 // Security is what protects a connection.
@@ -36,6 +33,11 @@ type Security struct {
 	CipherSuite    uint16
 	Mechanism      string // of the login, such as "SCRAM-SHA-256-PLUS"; empty before it
 	ChannelBinding string // the type that ties the login to the TLS connection, such as "tls-exporter"; empty if none
+	SASL2          bool   // the login was done in one step with what belongs to it (XEP-0388)
+	Bind2          bool   // and so was binding (XEP-0386)
+	Token          bool   // it was with a token, not with the credentials (XEP-0484)
+	Resumed        bool   // an earlier session goes on (XEP-0198)
+	RoundTrips     int    // that it took from the connection being there to the session, TLS included
 }
 
 // Security tells what protects the connection; the zero value when not connected.
@@ -47,7 +49,9 @@ func (s *Stream) Security() Security {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.authed {
-		sec.Mechanism, sec.ChannelBinding = s.mechanism, s.binding
+		used := s.used
+		used.TLS, used.TLSVersion, used.CipherSuite = sec.TLS, sec.TLSVersion, sec.CipherSuite
+		return used
 	}
 	return sec
 }
@@ -81,7 +85,7 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 		return "starttls", fmt.Errorf("%w: the server refused STARTTLS", ErrUnsupported)
 	case !stanza.Is(el, "proceed", nsStartTLS):
 		return "starttls", c.unexpected(el, "proceed")
-	case c.dec.Buffered() > 0:
+	case c.wire.(*transport.XML).Buffered() > 0:
 		return "starttls", ErrTLSInjection
 	}
 	if err := c.w.idle(ctx); err != nil {
@@ -92,7 +96,7 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 	}
 	// All that was learnt in clear text is forgotten with the old decoder.
 	c.header.Store(nil)
-	c.dec = xmlstream.NewDecoder((*connReader)(c), c.s.cfg.limits(false))
+	c.overBytes()
 	if err := c.openStream(ctx, true); err != nil {
 		return "stream", err
 	}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-xmppframework/xmpp/sasl"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
 
@@ -116,9 +115,9 @@ func (s *Stream) startLocked(l *login, kind SessionKind, jid JID) (old *session,
 	}
 	s.hadSession, s.lastCreds = true, l.creds
 	s.log.Debug("xmpp: logged in", "jid", clip(jid.String()), "mechanism", l.mechanism, "binding", l.binding, "resumed", kind == SessionResumed)
-	s.state, s.authDate, s.mechanism, s.binding = StateConnected, time.Now(), l.mechanism, l.binding
-	if sasl.Rank(l.mechanism) > sasl.Rank(s.strongest) {
-		s.strongest = l.mechanism
+	s.state, s.authDate, s.used = StateConnected, time.Now(), Security{
+		Mechanism: l.mechanism, ChannelBinding: l.binding, SASL2: l.sasl2, Bind2: l.inlined != nil && l.inlined.bound != nil,
+		Token: l.attempt.token, Resumed: kind == SessionResumed, RoundTrips: int(l.c.trips.Load()),
 	}
 	return old, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,9 +109,9 @@ type Stream struct {
 	remoteJID  JID // of a stream of NewP2P
 	hadSession bool
 	keysOf     Credentials // what keys were derived from
-	mechanism  string      // of the login, with its channel binding
-	binding    string
-	strongest  string // the strongest mechanism that has logged in
+	used       Security    // by the login
+	remembered LoginRecord // of the logins of the account, as far as this stream knows
+	noToken    bool        // the token is not to be used any more
 	keepAlive  time.Duration
 	presence   string      // the last one broadcast in this session, as text: it is looked at rarely
 	former     *string     // that of the session that was lost, for the next; nil if none was
@@ -205,7 +206,14 @@ func (s *Stream) HasFeature(name, ns string) bool {
 // SupportedMechanisms are the SASL mechanisms that the server offers; none when not connected, or logged in.
 func (s *Stream) SupportedMechanisms() []string {
 	if c := s.current(); c != nil {
-		return mechanismsOf(c.features.Load())
+		f := c.features.Load()
+		all := mechanismsOf(f, true)
+		for _, m := range mechanismsOf(f, false) {
+			if !slices.Contains(all, m) {
+				all = append(all, m)
+			}
+		}
+		return all
 	}
 	return nil
 }

@@ -244,7 +244,8 @@ func (t *Tracking) Stop() {
 		return
 	}
 	out.track = nil
-	told, orphans := t.told.Load(), make(map[uint64]*Receipt)
+	told := t.told.Load()
+	orphans := make(map[uint64]*Receipt)
 	for i, e := range t.list {
 		switch number := t.first + uint64(i); {
 		case number < told && e.receipt != nil:
@@ -264,6 +265,13 @@ func (t *Tracking) Stop() {
 		}
 	}
 	t.orphans.Store(&orphans)
+	for !t.told.CompareAndSwap(told, told|toldStopped) { // the flusher has told of more, and had not seen the orphans
+		for now := t.told.Load(); told < now; told++ {
+			if r := orphans[told]; r != nil {
+				r.settle(ReceiptWritten, nil)
+			}
+		}
+	}
 	t.list, t.room, t.over, t.bytes = nil, nil, true, 0
 	w.startLocked()
 	out.announceLocked()
@@ -277,16 +285,26 @@ func (t *Tracking) settles(o *outgoing, state ReceiptState) bool {
 	case t == nil:
 		return false
 	}
-	if orphans := t.orphans.Load(); orphans != nil {
-		o.receipt = (*orphans)[o.number]
-		return true
+	for {
+		if orphans := t.orphans.Load(); orphans != nil {
+			o.receipt = (*orphans)[o.number]
+			return true
+		}
+		told := t.told.Load()
+		if told&toldStopped != 0 {
+			continue // the orphans are there by now
+		}
+		if state != ReceiptWritten || o.number < told { // or it is written again
+			return false
+		}
+		if t.told.CompareAndSwap(told, o.number+1) {
+			return true
+		}
 	}
-	if state != ReceiptWritten || o.number < t.told.Load() { // or it is written again
-		return false
-	}
-	t.told.Store(o.number + 1)
-	return true
 }
+
+// toldStopped is set in Tracking.told by Stop: from then on receipts are settled by the list of orphans.
+const toldStopped = 1 << 63
 
 // behindLocked reports whether stanzas of an earlier connection are still to be written on this one.
 func (t *Tracking) behindLocked() bool { return t.next != t.first+uint64(len(t.list)) }

@@ -137,7 +137,7 @@ func (w *writer) encodeLocked(el *etree.Element) (size int, err error) {
 func (w *writer) appendLocked(el *etree.Element, limit int64) (size int, err error) {
 	buf := w.bufferLocked()
 	start := len(*buf)
-	b, err := xmlstream.AppendElement(*buf, el, stanza.NSClient)
+	b, err := w.c.wire.AppendElement(*buf, el)
 	size = len(b) - start
 	if err == nil && limit > 0 && int64(size) > limit {
 		err = ErrStanzaTooBig
@@ -290,7 +290,7 @@ func (w *writer) finish() {
 	defer w.release()
 	if w.err == nil && !w.closed {
 		w.batch = append(w.batch, outgoing{})
-		w.rawLocked([]byte(xmlstream.Footer), true)
+		w.rawLocked(w.c.wire.AppendFooter(nil), true)
 	}
 }
 
@@ -350,23 +350,7 @@ func (w *writer) flush() {
 	}
 }
 
-// Sizes of the pieces that a batch is written in.
-const (
-	pieceTCP = 64 << 10
-	pieceTLS = 16 << 10 // the most that one record holds
-)
-
-// piece is where the next piece ends that starts at start: behind a whole element, if one fits.
-func piece(start, most int, ends []int) (end int, rest []int) {
-	for len(ends) > 1 && (ends[0] <= start || ends[1] <= start+most) {
-		ends = ends[1:]
-	}
-	return min(ends[0], start+pieceTCP), ends
-}
-
-// write hands a batch to the connection, in pieces, so that a slow one can be told from one that accepts nothing.
-// A piece ends where an element does, so that an element of ordinary length is in one TLS record:
-// a connection that is cut leaves no half of it with the server, which might take it for the beginning of what comes after a resumption.
+// write hands a batch to the wire.
 func (w *writer) write(b []byte, ends []int) (ReceiptState, error) {
 	select {
 	case <-w.c.done: // nothing of it need be lost
@@ -374,22 +358,9 @@ func (w *writer) write(b []byte, ends []int) (ReceiptState, error) {
 	default:
 	}
 	defer w.writingSince.Store(0)
-	most := pieceTCP
-	if w.c.secure() {
-		most = pieceTLS
-	}
-	for at := 0; at < len(b); {
-		var end int
-		end, ends = piece(at, most, ends)
-		w.writingSince.Store(w.c.now())
-		n, err := w.c.nc.Write(b[at:end])
-		w.lastWrite.Store(w.c.now())
-		w.c.s.stats.bytesSent.Add(uint64(n))
-		if err != nil {
-			w.c.end(fmt.Errorf("xmpp: writing: %w", err))
-			return ReceiptUnknown, w.c.lostError()
-		}
-		at += n
+	if err := w.c.wire.Write(b, ends); err != nil {
+		w.c.end(fmt.Errorf("xmpp: writing: %w", err))
+		return ReceiptUnknown, w.c.lostError()
 	}
 	return ReceiptWritten, nil
 }

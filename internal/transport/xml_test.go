@@ -1,10 +1,8 @@
-package xmpp_test
+package transport
 
 import (
 	"slices"
 	"testing"
-
-	"github.com/go-xmppframework/xmpp"
 )
 
 // What is written at once ends where an element does, as far as one fits: a TLS record that was cut leaves no half of one with the server.
@@ -25,7 +23,7 @@ func TestPiece(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []int
 			for at, rest := 0, tt.ends; at < tt.ends[len(tt.ends)-1]; {
-				at, rest = xmpp.Piece(at, tt.most, rest)
+				at, rest = piece(at, tt.most, rest)
 				if got = append(got, at); len(got) > 10 {
 					break
 				}

@@ -1,0 +1,232 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/sasl"
+	"github.com/go-xmppframework/xmpp/stanza"
+	"github.com/go-xmppframework/xmpp/stanza/datetime"
+)
+
+// LoginRecord is what a stream remembers of the logins of an account. It holds a secret: the token.
+// It prints itself without that.
+type LoginRecord struct {
+	// UserAgent is the id of this installation, a UUID (XEP-0388 section 2.3): made at the first login, and kept.
+	UserAgent string
+	// Strongest is the strongest mechanism that has logged in; weaker ones are refused from then on.
+	Strongest string
+	// Token logs in without the password; empty if there is none (XEP-0484).
+	Token string
+	// TokenMechanism is the only one that the token is good for, TokenExpiry when it ends, TokenCount how often it was used.
+	TokenMechanism string
+	TokenExpiry    time.Time
+	TokenCount     uint64
+}
+
+// String leaves out the token.
+func (r LoginRecord) String() string {
+	return fmt.Sprintf("xmpp.LoginRecord(%s, token %t)", clip(r.Strongest), r.Token != "")
+}
+
+// GoString is String.
+func (r LoginRecord) GoString() string { return r.String() }
+
+// Format writes String for every verb.
+func (r LoginRecord) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
+
+// LoginStorage keeps a [LoginRecord] for an account. It is called by logins, with their ctx, and may be shared by several streams.
+// Whoever can read it can log in: it belongs where passwords do, and not into backups (XEP-0484 section 4.1).
+type LoginStorage interface {
+	// LoadLogin returns the record of an account, given by its bare address; the zero value if there is none.
+	LoadLogin(ctx context.Context, account JID) (LoginRecord, error)
+	// SaveLogin replaces it. It is stored when SaveLogin returns.
+	SaveLogin(ctx context.Context, account JID, r LoginRecord) error
+}
+
+// UserAgent describes the client to its own server (XEP-0388 section 2.3).
+type UserAgent struct {
+	// ID is a UUID that this installation keeps. If zero, one is made and kept in Config.Logins.
+	ID string
+	// Software is the name of the client. Others see it: it is the beginning of the resource where the server makes one of it. If zero, none is told.
+	Software string
+	// Device is a name for the device, such as "phone". If zero, none is told.
+	Device string
+}
+
+// tokenTime is how long before its end a token is not used any more.
+const tokenTime = time.Minute
+
+// recall reads what is remembered of the account.
+func (l *login) recall(ctx context.Context) (err error) {
+	s := l.s
+	s.mu.Lock()
+	l.record = s.remembered
+	s.mu.Unlock()
+	if st := s.cfg.Logins; st != nil {
+		l.record, err = ask(ctx, s, "LoginStorage", func(ctx context.Context) (LoginRecord, error) {
+			return st.LoadLogin(ctx, s.cfg.JID.Bare())
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("xmpp: what is remembered of logins cannot be read: %w", err)
+	}
+	s.mu.Lock()
+	if s.noToken { // that of other credentials
+		l.record.dropToken()
+		s.noToken = false
+	}
+	s.mu.Unlock()
+	l.recalled = l.record
+	return nil
+}
+
+func (r *LoginRecord) dropToken() {
+	r.Token, r.TokenMechanism, r.TokenExpiry, r.TokenCount = "", "", time.Time{}, 0
+}
+
+// remember stores the record, if it has changed.
+func (l *login) remember(ctx context.Context) (err error) {
+	s := l.s
+	if l.record == l.recalled {
+		return nil
+	}
+	l.recalled = l.record
+	s.mu.Lock()
+	s.remembered = l.record
+	s.mu.Unlock()
+	if st := s.cfg.Logins; st != nil {
+		_, err = ask(ctx, s, "LoginStorage", func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, st.SaveLogin(ctx, s.cfg.JID.Bare(), l.record)
+		})
+	}
+	if err != nil {
+		s.log.Warn("xmpp: what is to be remembered of a login cannot be stored", "err", logged(err))
+	}
+	return err
+}
+
+// newUUID makes a random UUID, RFC 9562 section 5.4.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (l *login) userAgent() []byte {
+	switch {
+	case l.s.cfg.UserAgent.ID != "":
+		l.record.UserAgent = l.s.cfg.UserAgent.ID
+	case l.record.UserAgent == "":
+		l.record.UserAgent = newUUID()
+	}
+	ua := stanza.New("user-agent", nsSASL2).A("id", l.record.UserAgent)
+	if name := l.s.cfg.UserAgent.Software; name != "" {
+		ua = ua.C("software").T(name).Up()
+	}
+	if name := l.s.cfg.UserAgent.Device; name != "" {
+		ua = ua.C("device").T(name).Up()
+	}
+	b, err := xmlstream.AppendStandalone(nil, ua.Element())
+	if err != nil {
+		return nil // New has looked at it
+	}
+	return b
+}
+
+// tokenMechanisms are those that the server offers tokens for.
+func (l *login) tokenMechanisms() (names []string) {
+	inline := stanza.Child(stanza.Child(l.features(), "authentication", nsSASL2), "inline", nsSASL2)
+	for m := range stanza.Children(stanza.Child(inline, "fast", nsFAST), "mechanism", nsFAST) {
+		names = append(names, stanza.Text(m))
+	}
+	return names
+}
+
+// usesTokens reports whether tokens may take the place of the credentials: those that the stream logs in with by itself, for the account itself.
+func (l *login) usesTokens(account sasl.Credentials) bool {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.sasl2 && !s.cfg.NoFAST && !s.cfg.InsecureSkipVerify && l.byLogin && account.Username != "" && account.Username == s.cfg.JID.Local() && account.Authzid == ""
+}
+
+// selectToken picks the mechanism for a token, among names.
+func (l *login) selectToken(offer sasl.Offer, names ...string) (sasl.Choice, bool) {
+	offer.Mechanisms = names
+	choices, err := sasl.SelectHT(offer, sasl.Policy{InsecureUnboundToken: l.s.cfg.InsecureUnboundTokens})
+	if err != nil {
+		return sasl.Choice{}, false
+	}
+	return choices[0], true
+}
+
+// fast logs in with a token, XEP-0484. done is false where there is none, or it is not good any more: then the credentials have to do.
+func (l *login) fast(ctx context.Context, offer sasl.Offer, params sasl.Params) (done bool, err error) {
+	r := &l.record
+	if r.Token == "" || !l.usesTokens(params.Credentials) || !time.Now().Add(tokenTime).Before(r.TokenExpiry) {
+		return false, nil
+	}
+	offered := false
+	for _, name := range l.tokenMechanisms() {
+		offered = offered || name == r.TokenMechanism
+	}
+	choice, ok := l.selectToken(offer, r.TokenMechanism)
+	if !offered || !ok {
+		return false, nil
+	}
+	r.TokenCount++
+	if l.remember(ctx) != nil { // a count must not come twice
+		return false, nil
+	}
+	token := []byte(r.Token)
+	defer clear(token)
+	params.Credentials.Password = func(context.Context) ([]byte, error) { return token, nil }
+	params.BindingType = choice.BindingType
+	l.attempt.token = true
+	err = l.try(ctx, choice, params)
+	if !l.refused {
+		return true, err
+	}
+	l.s.log.Debug("xmpp: a token was refused", "err", logged(err))
+	r.dropToken()
+	l.attempt.token, l.refused = false, false
+	_ = l.remember(ctx)
+	return false, nil
+}
+
+// inlineTokens says that the login is with a token, or asks for one.
+func (l *login) inlineTokens(in *Inline) {
+	a := &l.attempt
+	switch {
+	case a.token:
+		in.Add(stanza.New("fast", nsFAST).A("count", fmt.Sprint(l.record.TokenCount)))
+	case l.usesTokens(a.params.Credentials) && l.record.Token == "":
+		if choice, ok := l.selectToken(*a.params.Offer, l.tokenMechanisms()...); ok {
+			a.asksFor = choice.Mechanism.Name
+			in.Add(stanza.New("request-token", nsFAST).A("mechanism", a.asksFor))
+		}
+	}
+}
+
+// takeToken keeps the token that came with success. A fresh one replaces the one that was used.
+func (l *login) takeToken(success *etree.Element) {
+	r, a := &l.record, &l.attempt
+	token := stanza.Child(success, "token", nsFAST)
+	text, _ := stanza.Attr(token, "token")
+	expiry, err := datetime.Parse(stanza.AttrOr(token, "expiry", ""))
+	switch {
+	case text == "" || len(text) > maxSASLData:
+	case err != nil: // one without an end is not to be trusted
+	case a.token:
+		r.Token, r.TokenExpiry, r.TokenCount = strings.Clone(text), expiry, 0
+	case a.asksFor != "":
+		r.Token, r.TokenMechanism, r.TokenExpiry, r.TokenCount = strings.Clone(text), a.asksFor, expiry, 0
+	}
+}
