@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-xmppframework/xmpp/internal/integration"
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 	"github.com/go-xmppframework/xmpp/sasl"
 )
 
@@ -144,6 +145,7 @@ func (w *wire) auth(t *testing.T, m sasl.Mechanism, p sasl.Params) (sasl.Client,
 // TestIntegrationSelect: what Select puts first logs in, on each TLS version and in each way of storing passwords.
 func TestIntegrationSelect(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		for _, domain := range []string{integration.Full, integration.Hashed, integration.Hashed256, integration.TLS12Host} {
 			port := integration.STARTTLS
 			if domain == integration.TLS12Host {
@@ -172,6 +174,7 @@ func TestIntegrationSelect(t *testing.T) {
 
 func TestIntegrationDigestMD5(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		for user, pw := range map[string]string{"digest": "plain-ASCII", `digest-q`: `"quoted\,"`, "digest-latin": "pässwörd", "digest-more": "пароль"} {
 			srv.AddAccount(t, user, integration.Full, pw)
 			p := sasl.Params{Credentials: sasl.Credentials{Username: user, Password: password(pw)}, Domain: integration.Full}
@@ -188,6 +191,7 @@ func TestIntegrationDigestMD5(t *testing.T) {
 
 func TestIntegrationExternal(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		addr := "external@" + integration.CertHost
 		srv.AddAccount(t, "external", integration.CertHost, "unused")
 		for _, authzid := range []string{"", addr} {
@@ -207,6 +211,7 @@ func TestIntegrationExternal(t *testing.T) {
 // TestIntegrationXOAuth2: ejabberd offers the mechanism, but has no way to make a token without a package that is not installed with it.
 func TestIntegrationXOAuth2(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		addr, _ := srv.NewAccount(t)
 		user, _, _ := strings.Cut(addr, "@")
 		p := sasl.Params{Credentials: sasl.Credentials{Username: user, Password: password("t0ken")}}
@@ -221,6 +226,7 @@ func TestIntegrationXOAuth2(t *testing.T) {
 // TestIntegrationOAuthBearer: Prosody offers the mechanism where passwords are hashed and then knows no token; it says so in its own way.
 func TestIntegrationOAuthBearer(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		addr, _ := srv.NewAccountAt(t, integration.Hashed256)
 		user, domain, _ := strings.Cut(addr, "@")
 		w := dial(t, srv, integration.STARTTLS, domain, "")
@@ -277,6 +283,7 @@ func (w *wire) sasl2(t *testing.T, m sasl.Mechanism, p sasl.Params, children str
 // TestIntegrationHT obtains a token for each mechanism that the server lists, by SASL2 with all the rules of XEP-0440, and logs in with it.
 func TestIntegrationHT(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		testkit.Goroutines(t)
 		addr, pw := srv.NewAccount(t)
 		user, domain, _ := strings.Cut(addr, "@")
 		w := dial(t, srv, integration.STARTTLS, domain, addr)
