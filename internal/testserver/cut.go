@@ -146,6 +146,9 @@ func (p plan) part(b []byte) []byte {
 // say queues what belongs to a step, unless the connection is to be cut there. It is for the goroutine that reads
 // the connection, without Server.mu; an error means that there is nothing more to read.
 func (l *link) say(at Step, b []byte) error {
+	if err := l.seeOther(at); err != nil {
+		return err
+	}
 	b = l.tampered(at, b)
 	p, ok := l.meetsCut(at)
 	if !ok {

@@ -27,6 +27,7 @@ type link struct {
 	conn       net.Conn // raw, or TLS over it
 	tls        tlsState
 	web        bool // carried by HTTP: what raw carries is made from it, and secured below it
+	component  bool // XEP-0114
 	many       bool // of several connections: nothing binds a login to one of them
 	dec        *xmlstream.Decoder
 	out        outbox
@@ -166,7 +167,7 @@ func (l *link) sendHeader(at Step, to string) error {
 }
 
 // streamError is a reason to end the stream (RFC 6120 §4.9).
-type streamError struct{ cond, text, app string }
+type streamError struct{ cond, text, app, content string }
 
 func (e streamError) Error() string { return "stream error " + e.cond + ": " + e.text }
 
@@ -186,7 +187,7 @@ func (l *link) conclude(err error) {
 		if !l.headerSent && l.dec != nil {
 			l.sendHeader(0, "")
 		}
-		l.end(StreamError{Condition: se.cond, Text: se.text, App: se.app}.bytes())
+		l.end(StreamError{Condition: se.cond, Text: se.text, App: se.app, Content: se.content}.bytes())
 	}
 	if l.out.isEnded() {
 		l.raw.SetWriteDeadline(time.Now().Add(linger))

@@ -111,22 +111,24 @@ type Server struct {
 	cert    tls.Certificate
 	wg      sync.WaitGroup
 
-	mu        sync.Mutex
-	closed    bool
-	refusing  bool
-	dialled   int
-	listeners []net.Listener
-	links     map[*link]struct{}
-	accounts  map[string]*account // by localpart
-	hosts     map[string]func(*etree.Element)
-	scripts   []*Script
-	scripted  bool     // connections beyond the scripts are refused
-	later     []func() // to be done after mu is released
-	bound     int      // resources bound so far
-	plans     map[Step]*plan
-	cuts      int // connections cut so far
-	sm        smServer
-	web       webServer
+	mu         sync.Mutex
+	closed     bool
+	refusing   bool
+	dialled    int
+	listeners  []net.Listener
+	links      map[*link]struct{}
+	accounts   map[string]*account // by localpart
+	hosts      map[string]func(*etree.Element)
+	scripts    []*Script
+	scripted   bool     // connections beyond the scripts are refused
+	later      []func() // to be done after mu is released
+	bound      int      // resources bound so far
+	plans      map[Step]*plan
+	cuts       int // connections cut so far
+	sm         smServer
+	web        webServer
+	components map[string]*Component // by domain
+	redirects  map[Step]*redirect
 
 	configVersion string            // see LoginOptions
 	oauth         map[string]string // users by token
@@ -197,7 +199,22 @@ func (s *Server) tlsConfig(direct bool) *tls.Config {
 
 // Listen makes the server reachable on a free port of 127.0.0.1 and returns the address.
 // Real sockets are not usable in a synctest bubble; use [Server.Dial] there.
-func (s *Server) Listen() (net.Addr, error) {
+func (s *Server) Listen() (net.Addr, error) { return s.listen(s.serve) }
+
+// Dial connects in memory. The host is ignored and so is the port, but for those where there is no client's stream:
+// 443, 5443, 80 and 5280 are [Server.DialWeb], 5347 is [Server.DialComponent]. The connection is a *[Conn].
+func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	switch _, port, _ := net.SplitHostPort(addr); port {
+	case "443", "5443", "80", "5280":
+		return s.DialWeb(ctx, network, addr)
+	case "5347":
+		return s.DialComponent(ctx, network, addr)
+	}
+	return s.dial(ctx, s.serve)
+}
+
+// listen accepts connections for serve on a free port of 127.0.0.1.
+func (s *Server) listen(serve func(net.Conn) error) (net.Addr, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -215,7 +232,7 @@ func (s *Server) Listen() (net.Addr, error) {
 			if err != nil {
 				return
 			}
-			if s.serve(c) != nil {
+			if serve(c) != nil {
 				c.Close()
 			}
 		}
@@ -223,15 +240,8 @@ func (s *Server) Listen() (net.Addr, error) {
 	return ln.Addr(), nil
 }
 
-// Dial connects in memory. The host is ignored and so is the port, but for those where there is no client's stream:
-// 443, 5443, 80 and 5280 are [Server.DialWeb], 5347 is [Server.DialComponent]. The connection is a *[Conn].
-func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	switch _, port, _ := net.SplitHostPort(addr); port {
-	case "443", "5443", "80", "5280":
-		return s.DialWeb(ctx, network, addr)
-	case "5347":
-		return s.DialComponent(ctx, network, addr)
-	}
+// dial connects in memory to serve.
+func (s *Server) dial(ctx context.Context, serve func(net.Conn) error) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -240,7 +250,7 @@ func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	name := fmt.Sprintf("client-%d", s.dialled)
 	s.mu.Unlock()
 	client, server := Pipe(s.opts.PipeBuffer, name, s.ascii)
-	if err := s.serve(server); err != nil {
+	if err := serve(server); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "pipe", Addr: pipeAddr(s.ascii), Err: err}
 	}
 	return client, nil
@@ -281,6 +291,8 @@ func (s *Server) serveLink(c net.Conn, setup func(*link)) (*link, error) {
 			l.cut(cut.kind)
 		case script != nil:
 			session.runScript(script)
+		case l.component:
+			session.runComponent()
 		default:
 			session.run()
 		}
