@@ -26,11 +26,12 @@ func (s *Session) mechanisms() []string {
 		return m
 	}
 	var out []string
+	plus := len(s.bindingTypes()) > 0
 	for _, hash := range []string{"SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
 		if !s.srv.hasKeys(s.from, hash) {
 			continue
 		}
-		if len(s.bindingTypes()) > 0 {
+		if plus {
 			out = append(out, hash+"-PLUS")
 		}
 		out = append(out, hash)
