@@ -19,7 +19,7 @@ func (s *Stream) Login(ctx context.Context) error {
 	s.mu.Unlock()
 	switch {
 	case s.p2p:
-		return fmt.Errorf("%w: the stream is to a peer", ErrInvalidState)
+		return s.Connect(ctx) // which fails
 	case creds == nil:
 		return ErrNoCredentials
 	}

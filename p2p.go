@@ -164,7 +164,7 @@ func (s *Stream) connectP2P(ctx context.Context, addr string, dial func(context.
 	}
 	c.features.pack()
 	c.header.pack()
-	c.dec.SetLimits(s.cfg.limits(true))
+	c.wire.SetLimits(s.cfg.limits(true))
 	c.negotiating.Store(false)
 	if c.resume(readSession) {
 		c.elements, c.next = nil, nil // the reader looks at them no more
@@ -205,8 +205,8 @@ func (c *conn) setRemote(jid JID) {
 }
 
 func (c *conn) sendP2PHeader(to JID, id string) {
-	h := xmlstream.Header{From: c.s.cfg.JID.String(), To: to.String(), Lang: c.s.cfg.Lang, ID: id, ContentNS: stanza.NSClient, Version: "1.0"}
-	c.w.raw(xmlstream.AppendHeader(nil, h), false)
+	h := xmlstream.Header{From: c.s.cfg.JID.String(), To: to.String(), Lang: c.s.cfg.Lang, ID: id, Version: "1.0"}
+	c.w.raw(c.wire.AppendHeader(nil, h), false)
 }
 
 // takeP2PHeader reports whether the peer takes part in the exchange of features: older clients send no version.
@@ -297,7 +297,7 @@ func (c *conn) openFrom(ctx context.Context) error {
 	c.setState(StateNegotiating)
 	b := []byte("<stream:features>")
 	for child := range stanza.Children(own, stanza.Any, stanza.Any) {
-		if b, err = xmlstream.AppendElement(b, child, stanza.NSClient); err != nil {
+		if b, err = c.wire.AppendElement(b, child); err != nil {
 			c.fail("internal-server-error", err)
 			return err
 		}
