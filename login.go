@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/stanza"
