@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/stanza"
