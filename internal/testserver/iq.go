@@ -98,6 +98,8 @@ func (srv *Server) answer(s *Session, own bool, e, payload *etree.Element, to ji
 		return srv.vCard(s, payload, get, own, to)
 	case is(payload, "query", nsPrivate):
 		return srv.private(s, payload, get, own)
+	case srv.registersAt(s, own, to, payload):
+		return srv.registered(s, e, payload, get)
 	case ns == nsBlocking && own:
 		return srv.blocking(s, e, payload, get)
 	case srv.opts.PEP != nil && !server && payload.Tag == "pubsub" && (ns == nsPubSub || ns == nsPubSubOwner):

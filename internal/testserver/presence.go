@@ -13,7 +13,7 @@ func (s *Session) handlePresence(e *etree.Element, to jid.JID) {
 	srv := s.srv
 	srv.mu.Lock()
 	defer srv.unlock()
-	if srv.account(s.jid).sessions[s.jid.Resource()] != s {
+	if s.account.sessions[s.jid.Resource()] != s {
 		return // replaced meanwhile
 	}
 	switch typ := attr(e, "type"); typ {

@@ -128,6 +128,7 @@ type Server struct {
 	sm         smServer
 	web        webServer
 	components map[string]*Component // by domain
+	invites    map[string]*invite    // by token
 	redirects  map[Step]*redirect
 
 	configVersion string            // see LoginOptions
@@ -364,10 +365,15 @@ func (s *Server) AddAccount(user, password string) error {
 		a = newAccount(bare)
 		s.accounts[bare.Local()] = a
 	}
+	a.setPassword(password)
+	return nil
+}
+
+// setPassword is called with mu held.
+func (a *account) setPassword(password string) {
 	a.password, a.keys = password, map[string]*scramKeys{}
 	clear(a.upgraded)
 	clear(a.fast) // XEP-0484 §5: tokens go with the password
-	return nil
 }
 
 // HandleDomain makes f the receiver of all stanzas for another domain, as a component or a remote server would be.

@@ -22,6 +22,7 @@ type Session struct {
 	jid     jid.JID  // after binding
 	order   int      // among all that have bound
 	manual  bool     // played by a script
+	preauth string   // the token that was shown before the login
 
 	sending sync.Mutex // taken before managed.mu; it guards sm and keeps what is sent behind <enabled/>
 	sm      *managed   // nil without stream management
@@ -172,6 +173,9 @@ func (s *Session) features() string {
 		f += s.mechanismsFeature() + s.iqAuthFeature()
 	}
 	if s.account == nil {
+		if s.tls != nil || s.web || mode != TLSRequired {
+			f += s.srv.registerFeature()
+		}
 		f += s.srv.configFeature()
 	}
 	return f + "</stream:features>"
@@ -225,6 +229,10 @@ func (s *Session) negotiateOn() (restart bool, err error) {
 			return true, s.upgrade(false)
 		case e.NamespaceURI() == nsSASL2 && s.offersSASL2():
 			if done, err := s.stepSASL2(&a, &x, e); done || err != nil {
+				return false, err
+			}
+		case s.isRegistration(e):
+			if err := s.register(e); err != nil {
 				return false, err
 			}
 		case s.isIQAuth(e):

@@ -61,6 +61,14 @@ func (srv *Server) subscriptionIn(a *account, e *etree.Element, typ string, from
 	show := false // to the user
 	switch typ {
 	case "subscribe":
+		if srv.redeem(a, e) { // XEP-0379: and the other way round
+			c.approved, c.listed = !c.from, true
+			srv.later = append(srv.later, func() {
+				srv.mu.Lock()
+				defer srv.unlock()
+				srv.subscriptionOut(a, elem("presence", nsClient, "type", "subscribe"), "subscribe", from)
+			})
+		}
 		switch {
 		case c.from:
 			srv.autoReply(a, from, "subscribed")
