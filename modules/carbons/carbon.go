@@ -17,6 +17,7 @@ const (
 	nsForward = "urn:xmpp:forward:0" // XEP-0297
 	nsDelay   = "urn:xmpp:delay"     // XEP-0203
 	nsHints   = "urn:xmpp:hints"     // XEP-0334
+	nsSASL2   = "urn:xmpp:sasl:2"    // XEP-0388
 )
 
 // ErrForged is why [Read] takes a message for no copy: nobody but the own account may send one, and what it holds must be a message of or to that account.

@@ -71,7 +71,9 @@ type Carbons struct {
 	mu           sync.Mutex
 	off          bool // Disable was called last
 	enabled      bool
-	active       int // counts activations
+	active       int      // counts activations
+	asked        bool     // the login under way asks for copies
+	bound        xmpp.JID // of the session that begins with copies; zero if it does not
 	stop         context.CancelFunc
 	interceptors []*interceptor
 }
@@ -96,10 +98,13 @@ func (c *Carbons) Activate(s *xmpp.Stream) error {
 		c.OnDeactivate(c.reset)
 		return nil
 	})
-	if err == nil && s.IsAuthenticated() {
+	c.mu.Lock()
+	auto := !c.cfg.NoAutoEnable && !c.off
+	c.mu.Unlock()
+	if err == nil && auto && s.IsAuthenticated() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		c.begin(ctx, s)
+		c.begin(ctx, s, true)
 	}
 	return err
 }
@@ -139,33 +144,35 @@ func (c *Carbons) IsEnabled() bool {
 	return c.enabled
 }
 
-// ReceiveSession asks for copies in a new session, ahead of the first presence. A resumed one has what it had (section 6).
+// ReceiveSession asks for copies in a new session, ahead of the first presence, unless the login has. A resumed one has what it had (section 6).
 func (c *Carbons) ReceiveSession(ctx context.Context, kind xmpp.SessionKind) {
 	s := c.Stream()
 	if s == nil || kind != xmpp.SessionNew {
 		return
 	}
+	me := s.MyJID()
 	c.mu.Lock()
-	c.enabled = false
+	has, want := c.bound == me, !c.cfg.NoAutoEnable && !c.off
+	c.enabled, c.bound = false, xmpp.JID{}
+	if has {
+		c.set(s, true)
+	}
 	c.mu.Unlock()
-	c.begin(ctx, s)
+	if has != want {
+		c.begin(ctx, s, want)
+	}
 }
 
-// begin asks for copies, if that is to be done, and waits for the answer elsewhere.
-func (c *Carbons) begin(ctx context.Context, s *xmpp.Stream) {
+// begin asks for copies, or for none, and waits for the answer elsewhere.
+func (c *Carbons) begin(ctx context.Context, s *xmpp.Stream, enable bool) {
 	waiting, cancel := context.WithCancel(context.Background())
 	c.mu.Lock()
-	if c.cfg.NoAutoEnable || c.off {
-		c.mu.Unlock()
-		cancel()
-		return
-	}
 	if c.stop != nil {
 		c.stop()
 	}
 	c.stop = cancel
 	c.mu.Unlock()
-	wait, err := s.StartIQ(ctx, request(true), c.answer(s, true))
+	wait, err := s.StartIQ(ctx, request(enable), c.answer(s, enable))
 	if err != nil {
 		cancel()
 		_ = c.failed(ctx, s, err)
@@ -183,7 +190,7 @@ func (c *Carbons) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.active++
-	c.enabled = false
+	c.enabled, c.asked, c.bound = false, false, xmpp.JID{}
 	if c.stop != nil {
 		c.stop()
 		c.stop = nil

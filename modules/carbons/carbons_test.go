@@ -296,3 +296,89 @@ func TestModule(t *testing.T) {
 		t.Error("a client does not announce copies")
 	}
 }
+
+// TestInline: a login in one step asks for copies, too, where the server offers that; nothing more is sent then.
+func TestInline(t *testing.T) {
+	checkGoroutines(t)
+	sasl2 := xmpptest.WithSASL2()
+	for _, tt := range []struct {
+		name  string
+		opts  []xmpptest.Option
+		bare  bool // the resource is the server's to choose
+		cfg   carbons.Config
+		heard string
+		told  string
+	}{
+		{"offered", []xmpptest.Option{sasl2}, true, carbons.Config{}, "presence", "enabled"},
+		{"offered, not wanted", []xmpptest.Option{sasl2}, true, manual, "presence", ""},
+		{"not for Bind 2", []xmpptest.Option{sasl2, xmpptest.WithLogin(xmpptest.LoginRules{BindFeatures: []string{"urn:x"}})}, true, carbons.Config{}, "enable; presence", "enabled"},
+		{"no Bind 2", []xmpptest.Option{sasl2, xmpptest.Without("urn:xmpp:bind:0")}, true, carbons.Config{}, "enable; presence", "enabled"},
+		{"a resource of one's own", []xmpptest.Option{sasl2}, false, carbons.Config{}, "enable; presence", "enabled"},
+		{"no SASL2", nil, true, carbons.Config{}, "enable; presence", "enabled"},
+	} {
+		bubble(t, tt.name, func(t *testing.T) {
+			a, e, q := new(answers), new(events), xmpp.NewQueue()
+			cfg := xmpptest.NewServer(t, append(tt.opts, xmpptest.WithHandler(a.handle))...).Config("juliet")
+			if tt.bare {
+				cfg.JID = cfg.JID.Bare()
+			} else {
+				cfg.JID = xmpp.MustParseJID(cfg.JID.Bare().String() + "/desk")
+			}
+			s, err := xmpp.New(cfg)
+			must(t, err)
+			defer s.Disconnect()
+			c := carbons.New(tt.cfg)
+			c.AddDelegate(e.delegate(), q)
+			must(t, c.Activate(s))
+			expect := func(what, heard, told string) {
+				t.Helper()
+				e.want(t, what, told)
+				if got := a.heard.take(); got != heard {
+					t.Errorf("%s: the server heard %q, want %q", what, got, heard)
+				}
+			}
+			must(t, s.Login(t.Context()))
+			expect("logged in", tt.heard, tt.told)
+			if c.IsEnabled() != (tt.told != "") {
+				t.Error("enabled:", c.IsEnabled())
+			}
+			s.Disconnect()
+			must(t, s.Login(t.Context()))
+			expect("a new session", tt.heard, tt.told)
+
+			must(t, c.Disable(t.Context()))
+			s.Disconnect()
+			must(t, s.Login(t.Context()))
+			expect("disabled", "disable; presence", "disabled")
+			if c.IsEnabled() {
+				t.Error("enabled")
+			}
+			// Whoever changes their mind while the login is under way has the last word.
+			must(t, c.Enable(t.Context()))
+			s.Disconnect()
+			must(t, late{c: c}.activate(s))
+			synctest.Wait()
+			e.take()
+			a.heard.take()
+			must(t, s.Login(t.Context()))
+			if tt.name == "offered" {
+				expect("disabled late", "disable; presence", "failed: "+xmpp.ErrInInterceptor.Error()+"; enabled; disabled")
+			}
+		})
+	}
+}
+
+// late is a module that disables copies when the login has asked for them.
+type late struct {
+	*xmpp.ModuleBase
+	c *carbons.Carbons
+}
+
+func (l late) activate(s *xmpp.Stream) error {
+	l.ModuleBase = new(xmpp.ModuleBase)
+	return l.Attach(s, &l, nil)
+}
+func (late) Name() string                                        { return "late" }
+func (l late) Activate(s *xmpp.Stream) error                     { return l.activate(s) }
+func (late) Inline(context.Context, *xmpp.Inline) error          { return nil }
+func (l late) Inlined(ctx context.Context, _ *xmpp.InlineResult) { _ = l.c.Disable(ctx) }

@@ -182,3 +182,31 @@ func TestIntegration(t *testing.T) {
 		}
 	})
 }
+
+// TestIntegrationInline: where the login is one step, copies come without a request of their own.
+func TestIntegrationInline(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		address, password := srv.NewAccount(t)
+		cfg := srv.Config(address, password)
+		got := &person{t: t, c: carbons.New(carbons.Config{}), copies: make(chan *carbons.Carbon, 100), on: make(chan bool, 100)}
+		got.c.AddDelegate(carbons.Delegate{Message: got, Enable: got}, nil)
+		got.Stream = srv.Login(t, cfg, func(s *xmpp.Stream) {
+			must(t, got.c.Activate(s))
+			s.AddInterceptor(xmpp.Interceptor{WillSendIQ: func(_ context.Context, _ *xmpp.Stream, iq *stanza.IQ) *stanza.IQ {
+				t.Errorf("sent: %s", iq)
+				return iq
+			}})
+		})
+		if !got.Security().Bind2 {
+			t.Fatal("the login did not use Bind 2")
+		}
+		if !got.enabled() || !got.c.IsEnabled() {
+			t.Error("not enabled")
+		}
+		phone, romeo := srv.Login(t, cfg), srv.Client(t)
+		must(t, phone.Send(ctx, stanza.NewMessage(stanza.Chat, romeo.MyJID(), "hi")))
+		got.copied("sent", true, phone.MyJID(), romeo.MyJID(), "hi")
+	}, integration.Bind2)
+}
