@@ -156,6 +156,28 @@ func TestSec_XML20_Fragments(t *testing.T) {
 	}
 }
 
+// The server has to agree to the sub-protocol: what does not speak XMPP gets nothing that was meant for XMPP.
+func TestSec_XML20_SubProtocol(t *testing.T) {
+	for name, line := range map[string]string{
+		"missing": "X: y", "empty": "Sec-WebSocket-Protocol: ", "another": "Sec-WebSocket-Protocol: chat", "a list": "Sec-WebSocket-Protocol: xmpp, chat",
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.Goroutines(t)
+			got := make(chan int64, 1)
+			srv := newWebServer(t, webUpgrade(func(p *webPeer) {
+				n, _ := io.Copy(io.Discard, p)
+				got <- n
+			}, line))
+			if _, err := DialWebSocket(t.Context(), srv.web(new(countMeter)), webAddress); !errors.Is(err, errWebSocketProtocol) {
+				t.Errorf("error %v", err)
+			}
+			if n := <-got; n > 0 {
+				t.Errorf("%d bytes were sent", n)
+			}
+		})
+	}
+}
+
 // What may not stand in the place of <open/>.
 func TestSec_XML20_Header(t *testing.T) {
 	for name, message := range map[string]string{

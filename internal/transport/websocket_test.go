@@ -193,7 +193,8 @@ func TestWebSocketKeepAlive(t *testing.T) {
 	w.KeepAlive(' ')
 }
 
-func TestWebSocketClose(t *testing.T) {
+// Close never hangs, whatever the peer does.
+func TestSec_XML20_Close(t *testing.T) {
 	foot := []byte(webClose)
 	tests := map[string]struct {
 		serve func(p *webPeer)
