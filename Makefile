@@ -9,13 +9,13 @@ GO         ?= go
 FUZZTIME   ?= 3s
 SOAK       ?= 5m
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.1
-MODULES     = . bench storage/sqlstore examples/roombot
+MODULES     = . bench storage/sqlstore modules/serverless examples/roombot
 
 XMPPJS      = internal/interop/clients/xmppjs
 
-.PHONY: test tools check servers interop-tools unit store-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
+.PHONY: test tools check servers interop-tools unit store-test serverless-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
 
-test: tools check servers interop-tools unit store-test examples examples-test bench-test fuzz
+test: tools check servers interop-tools unit store-test serverless-test examples examples-test bench-test fuzz
 
 # need COMMANDS, PACKAGES: installs the packages if a command is missing and root may; what is missing all the same says so itself.
 need = @for c in $(1); do command -v $$c >/dev/null && continue; \
@@ -59,6 +59,9 @@ examples-test:
 
 store-test:
 	cd storage/sqlstore && $(GO) test -race -shuffle=on ./...
+
+serverless-test:
+	cd modules/serverless && $(GO) test -race -shuffle=on ./...
 
 bench-test:
 	cd bench && $(GO) test -race ./...

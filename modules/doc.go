@@ -32,6 +32,7 @@
 //	| register     | makes accounts, also of invitations; passwords   | XEP-0077, XEP-0401, XEP-0445 |
 //	| roster       | keeps the contacts, and knows who is there       | RFC 6121                     |
 //	| rpc          | calls methods of others, and offers methods      | XEP-0009                     |
+//	| serverless   | who is on the local network; streams with them   | XEP-0174                     |
 //	| sm           | keeps a session over the loss of its connection  | XEP-0198                     |
 //	| vcard        | reads and writes vCards, and keeps those read    | XEP-0054, XEP-0292           |
 //	| version      | asks others what software they use               | XEP-0092                     |
