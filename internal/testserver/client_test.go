@@ -60,6 +60,7 @@ type client struct {
 	dec  *xmlstream.Decoder
 	tls  *tls.Conn
 	jid  jid.JID
+	id   string // of the stream
 
 	features *etree.Element
 }
@@ -101,6 +102,7 @@ func (c *client) open() {
 	if attr(h, "id") == "" || attr(h, "from") != c.srv.domain.String() {
 		c.t.Fatalf("header: %s", pretty(h))
 	}
+	c.id = attr(h, "id")
 	c.features = c.next()
 	if !is(c.features, "features", nsStreams) {
 		c.t.Fatalf("want features, got %s", pretty(c.features))

@@ -178,6 +178,7 @@ func TestDigestMD5(t *testing.T) {
 			{"count", "nc", "00000002", "secret", "not-authorized"},
 			{"user", "username", "nobody", "secret", "not-authorized"},
 			{"authzid", "authzid", "romeo@example.test", "secret", "invalid-authzid"},
+			{"realm", "realm", "example.org", "secret", map[bool]string{false: "not-authorized"}[noRealm]},
 			{"no cnonce", "cnonce", "", "secret", "malformed-request"},
 		} {
 			t.Run(fmt.Sprint(tt.name, noRealm), func(t *testing.T) {
@@ -221,6 +222,9 @@ func TestOfferHash(t *testing.T) {
 	got := offerHash(scramHashes["SCRAM-SHA-1"], []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"}, []string{"tls-server-end-point", "tls-exporter"})
 	if want := "G6k/rBLDqgOhRRaCuuatSDFkJ08="; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := offerHash(scramHashes["SCRAM-SHA-1"], []string{"PLAIN"}, nil), "QenEuIOD/3D3KyQSC2nvFjZAUSM="; got != want {
+		t.Errorf("without a list: got %s, want %s", got, want)
 	}
 	first := func(o Options, config *tls.Config) (*client, string) {
 		c := dial(t, newServer(t, o))

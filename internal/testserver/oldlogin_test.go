@@ -109,6 +109,9 @@ func TestIQAuth(t *testing.T) {
 		}
 		c.write(get)
 		c.want(fields("password", "resource"))
+		if got := c.iqAuth("<username>juliet</username><digest>" + sha1Hex(c.id+"secret") + "</digest><resource>x</resource>"); got != "not-authorized" {
+			t.Errorf("a digest: %q", got)
+		}
 		for _, want := range []string{"", "conflict"} {
 			if got := c.iqAuth("<username>juliet</username><password>secret</password><resource>x</resource>"); got != want {
 				t.Errorf("got %q, want %q", got, want)
@@ -198,6 +201,18 @@ func TestCompression(t *testing.T) {
 		c.write("</stream:stream>")
 		c.ends(true)
 	}
+	t.Run("bytes behind", func(t *testing.T) {
+		c := secured(t, newServer(t, Options{Compression: true}), nil)
+		if err := c.auth(sasl.ScramSHA1(), "juliet", "secret", ""); err != nil {
+			t.Fatal(err)
+		}
+		c.open()
+		c.write(method + "<presence/>")
+		c.want("<compressed xmlns='" + nsCompress + "'/>")
+		if e := c.next(); !is(e, "error", nsStreams) {
+			t.Errorf("got %s", pretty(e))
+		}
+	})
 	t.Run("off", func(t *testing.T) {
 		c := secured(t, newServer(t, Options{}), nil)
 		if err := c.auth(sasl.ScramSHA1(), "juliet", "secret", ""); err != nil {

@@ -34,8 +34,11 @@ func TestSASL2Offer(t *testing.T) {
 		if got := names(c); got != nil {
 			t.Errorf("offered without TLS: %v", got)
 		}
-		c.startTLS(nil)
-		c.openAs("juliet")
+		c.write(authenticate("PLAIN", "\x00juliet\x00secret", ""))
+		if e := c.next(); !is(e, "error", nsStreams) {
+			t.Errorf("taken without TLS: %s", pretty(e))
+		}
+		c = sasl2Client(t, srv, "juliet")
 		var mechs []string
 		for _, e := range path(c.features, authentication).ChildElements() {
 			if e.Tag == "mechanism" {
@@ -150,6 +153,15 @@ func TestSASL2(t *testing.T) {
 			c.want("<failure xmlns='" + nsSASL2 + "'><malformed-request xmlns='" + nsSASL + "'/></failure>")
 		}
 		c.want("<stream:error><policy-violation xmlns='" + nsStreamErrors + "'/><text xmlns='" + nsStreamErrors + "' xml:lang='en'>*</text></stream:error>")
+	})
+	t.Run("SASL in between", func(t *testing.T) {
+		c := sasl2Client(t, newServer(t, Options{SASL2: true}), "juliet")
+		c.write("<authenticate xmlns='" + nsSASL2 + "' mechanism='PLAIN'/>")
+		c.want("<challenge xmlns='" + nsSASL2 + "'/>")
+		c.write("<auth xmlns='" + nsSASL + "' mechanism='PLAIN'>" + encode("\x00juliet\x00secret") + "</auth>")
+		if e := c.next(); !is(e, "error", nsStreams) {
+			t.Errorf("got %s", pretty(e))
+		}
 	})
 	for _, when := range []string{"during", "after"} {
 		t.Run("twice, "+when, func(t *testing.T) {

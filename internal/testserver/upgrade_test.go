@@ -76,9 +76,25 @@ func TestUpgradeRefused(t *testing.T) {
 		c.write("<task-data xmlns='" + nsSASL2 + "'>" + data + "</task-data>")
 		c.want("<failure xmlns='" + nsSASL2 + "'><malformed-request xmlns='" + nsSASL + "'/></failure>")
 	}
-	c := sasl2Client(t, srv, "juliet") // one that is not offered, and one twice
+	c := sasl2Client(t, srv, "juliet") // another task
+	if _, err := c.auth2(sasl.ScramSHA256(), "juliet", "secret", "<upgrade xmlns='"+nsUpgrade+"'>UPGR-SCRAM-SHA-512</upgrade>"); err != nil {
+		t.Fatal(err)
+	}
+	c.write("<next xmlns='" + nsSASL2 + "' task='UPGR-SCRAM-SHA-256'/>")
+	c.want("<failure xmlns='" + nsSASL2 + "'><malformed-request xmlns='" + nsSASL + "'/></failure>")
+
+	c = sasl2Client(t, srv, "juliet") // one that is not offered
 	if e, err := c.auth2(sasl.ScramSHA256(), "juliet", "secret", "<upgrade xmlns='"+nsUpgrade+"'>UPGR-SCRAM-SHA-1</upgrade>"); err != nil || !is(e, "success", nsSASL2) {
 		t.Errorf("not offered: %v, %v", e, err)
+	}
+}
+
+// TestNoKeys: where a mechanism is offered all the same, nobody has keys for it.
+func TestNoKeys(t *testing.T) {
+	srv := newServer(t, Options{Mechanisms: []string{"SCRAM-SHA-512"}, Login: LoginOptions{Upgrades: []string{"SCRAM-SHA-512"}}})
+	c := secured(t, srv, nil)
+	if err := c.auth(sasl.ScramSHA512(), "juliet", "secret", ""); err == nil || err.Error() != "not-authorized" {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -107,6 +123,10 @@ func TestConfigVersion(t *testing.T) {
 	srv.SetConfigVersion("two")
 	c = pipelined("one")
 	c.want("<failure xmlns='" + nsSASL2 + "'><config-version-mismatch xmlns='" + nsConfig + "'/></failure>")
+	for range maxAuthFailures { // it is no attempt
+		c.write(authenticate("PLAIN", plain, version("one")))
+		c.want("<failure xmlns='" + nsSASL2 + "'><config-version-mismatch xmlns='" + nsConfig + "'/></failure>")
+	}
 	if e := child(c.features, "config-version", nsConfig); attr(e, "value") != "two" {
 		t.Errorf("features: %s", pretty(c.features))
 	}
