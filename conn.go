@@ -39,6 +39,8 @@ type conn struct {
 	next        chan readerMode
 	held        bool // the reader waits on next; of the negotiating goroutine alone
 
+	registered atomic.Bool // an account was made on it
+
 	track    *Tracking // of the session on it; nil if it is not tracked
 	call     *call     // that negotiates; guarded by Stream.mu
 	direct   bool      // direct TLS

@@ -22,6 +22,9 @@ func (s *Stream) Register(ctx context.Context, query stanza.Elementer) error {
 	if errors.Is(err, ErrInvalidState) || errors.Is(err, ErrInInterceptor) {
 		return err // nothing has happened
 	}
+	if c := s.current(); err == nil && c != nil {
+		c.registered.Store(true)
+	}
 	for _, e := range s.delegates.all() {
 		if d := e.v.Register; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) {

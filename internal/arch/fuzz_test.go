@@ -13,7 +13,7 @@ import (
 // so none goes dead unnoticed. .ci/fuzz runs them.
 var fuzzTargets = map[string][]string{
 	".":                  {"FuzzFeatures", "FuzzStanza"},
-	"internal/transport": {"FuzzHostMeta", "FuzzSRVOrder", "FuzzWebSocketFrame"},
+	"internal/transport": {"FuzzBOSHBody", "FuzzHostMeta", "FuzzSRVOrder", "FuzzWebSocketFrame"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
 	"modules/bookmarks":  {"FuzzStorage"},
@@ -22,6 +22,7 @@ var fuzzTargets = map[string][]string{
 	"modules/muc":        {"FuzzMAMPage", "FuzzMUCPresence"},
 	"modules/muclight":   {"FuzzMUCLight"},
 	"modules/pubsub":     {"FuzzEvent"},
+	"modules/register":   {"FuzzFields"},
 	"modules/roster":     {"FuzzRoster"},
 	"modules/sm":         {"FuzzSM"},
 	"modules/vcard":      {"FuzzVCard"},
