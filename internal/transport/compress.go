@@ -19,7 +19,8 @@ type Compressed struct {
 	zr   io.Reader
 	err  error // ends reading
 	zw   *zlib.Writer
-	werr error // ends writing
+	out  *bufio.Writer // zlib writes in small pieces, each of which would be a TLS record
+	werr error         // ends writing
 
 	limit int64
 	room  int64 // bytes that may still be inflated
@@ -43,7 +44,8 @@ const (
 // It takes about 1 MiB of memory, whatever limit is.
 func Compress(nc net.Conn, limit int) *Compressed {
 	c := &Compressed{Conn: nc, limit: int64(limit), room: int64(limit), in: counter{r: bufio.NewReaderSize(nc, 4<<10)}}
-	c.zw = zlib.NewWriter(nc)
+	c.out = bufio.NewWriterSize(nc, 16<<10) // a TLS record
+	c.zw = zlib.NewWriter(c.out)
 	return c
 }
 
@@ -87,6 +89,9 @@ func (c *Compressed) Write(b []byte) (int, error) {
 	}
 	if _, c.werr = c.zw.Write(b); c.werr == nil {
 		c.werr = c.zw.Flush()
+	}
+	if c.werr == nil {
+		c.werr = c.out.Flush()
 	}
 	if c.werr != nil {
 		return 0, c.werr // how much of b is in what was written is not known

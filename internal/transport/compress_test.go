@@ -68,6 +68,28 @@ func TestCompress(t *testing.T) {
 	})
 }
 
+// writes counts them.
+type writes struct {
+	net.Conn
+	n int
+}
+
+func (w *writes) Write(b []byte) (int, error) { w.n++; return len(b), nil }
+
+// TestCompressPieces: what is written at once goes out in few pieces.
+func TestCompressPieces(t *testing.T) {
+	w := new(writes)
+	c := Compress(w, 0)
+	b := make([]byte, 64<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
+	if _, err := c.Write(b[:1000]); err != nil || w.n != 1 {
+		t.Errorf("a small one: %d writes, %v", w.n, err)
+	}
+	if _, err := c.Write(b); err != nil || w.n > 7 {
+		t.Errorf("a large one: %d writes, %v", w.n, err)
+	}
+}
+
 // TestCompressLazy: making one neither reads nor writes.
 func TestCompressLazy(t *testing.T) {
 	testkit.Goroutines(t)

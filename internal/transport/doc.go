@@ -9,6 +9,9 @@
 //   - [ClientTLS] and [VerifyPeer] check that the peer is the domain of the account,
 //     whatever host was dialled (RFC 6120 §13.7, RFC 9525).
 //
+// [ProxyDial] takes the place of a dialer behind a SOCKS5 or HTTP proxy, which looks names up by itself: [DialName] then takes that of [Dial].
+// [Compress] is for what comes after the login.
+//
 // # What is trusted
 //
 // DNS is not. An SRV target, a redirect or a host set by hand only say where to knock;
