@@ -66,8 +66,8 @@ func (s *Stream) RemoteJID() JID {
 // else a [*ConnectError]: its Step is "dial" if nobody was found there, and "stream" if it was not the peer, or did not speak as one.
 // DidConnect or DidDisconnect is posted before it returns.
 func (s *Stream) ConnectTo(ctx context.Context, jid JID, addr string) error {
-	if jid.IsZero() || addr == "" {
-		return fmt.Errorf("%w: no peer, or no address", ErrInvalidParameter)
+	if !jid.IsBareWithUser() || addr == "" {
+		return fmt.Errorf("%w: no peer user@machine, or no address", ErrInvalidParameter)
 	}
 	return s.connectP2P(ctx, addr, func(ctx context.Context) (net.Conn, error) {
 		if s.cfg.Dial != nil {
@@ -263,12 +263,12 @@ func (c *conn) openFrom(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ferr != nil || from.Local() == "" {
+	if ferr != nil || !from.IsBareWithUser() {
 		c.fail("improper-addressing", ErrUnexpectedElement)
 		return fmt.Errorf("%w: a stream from nobody", ErrUnexpectedElement)
 	}
 	if to := stanza.AttrOr(el, "to", ""); to != "" {
-		if jid, err := ParseJID(to); err != nil || jid.Bare() != c.s.cfg.JID {
+		if jid, err := ParseJID(to); err != nil || jid != c.s.cfg.JID {
 			c.fail("host-unknown", ErrUnexpectedElement)
 			return fmt.Errorf("%w: a stream to %s", ErrUnexpectedElement, clip(to))
 		}

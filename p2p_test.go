@@ -182,6 +182,7 @@ func TestSec_P2PHeader(t *testing.T) {
 		"nobody":          {p2pHeader("to='romeo@forza' version='1.0'"), "improper-addressing"},
 		"no address":      {p2pHeader("from='a b@c' to='romeo@forza' version='1.0'"), "improper-addressing"},
 		"a machine":       {p2pHeader("from='pronto' to='romeo@forza' version='1.0'"), "improper-addressing"},
+		"a resource":      {p2pHeader("from='juliet@pronto/x' to='romeo@forza' version='1.0'"), "improper-addressing"},
 		"to another":      {p2pHeader("from='juliet@pronto' to='paris@forza' version='1.0'"), "host-unknown"},
 		"other namespace": {strings.Replace(p2pHeader("from='juliet@pronto' to='romeo@forza' version='1.0'"), "jabber:client", "jabber:server", 1), "invalid-namespace"},
 	} {

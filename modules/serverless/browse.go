@@ -138,11 +138,17 @@ func (e *engine) learnPTR(now time.Time, rr *dns.PTR) {
 	if !ok || sameName(rr.Ptr, e.own.name()) {
 		return
 	}
-	k := key(name)
+	jid, err := addressOf(name)
+	if err != nil || jid == e.own.jid {
+		return
+	}
+	k := jid.String()
 	n := e.peers[k]
+	if n != nil && !sameName(n.name, rr.Ptr) {
+		return // another spelling of the same address: who was first has it
+	}
 	if n == nil {
-		jid, err := addressOf(name)
-		if rr.Hdr.Ttl == 0 || err != nil || len(e.peers) >= e.maxPeers {
+		if rr.Hdr.Ttl == 0 || len(e.peers) >= e.maxPeers {
 			return
 		}
 		n = &entry{jid: jid, name: rr.Ptr, born: now, addrs: make(map[int][]netip.Addr), askAt: now.Add(50 * time.Millisecond)}
@@ -160,8 +166,15 @@ func (e *engine) of(name string) (string, *entry) {
 	if !ok {
 		return "", nil
 	}
-	k := key(inst)
-	return k, e.peers[k]
+	jid, err := addressOf(inst)
+	if err != nil {
+		return "", nil
+	}
+	k := jid.String()
+	if n := e.peers[k]; n != nil && sameName(n.name, name) {
+		return k, n
+	}
+	return "", nil
 }
 
 func (e *engine) learnSRV(now time.Time, rr *dns.SRV) {

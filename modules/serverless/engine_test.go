@@ -276,6 +276,13 @@ func TestSec_Announcements(t *testing.T) {
 			t.Errorf("%d addresses: %v", len(p[0].Addrs), p[0].Addrs)
 		}
 
+		h.multicast(pack(t, announcement("ÉMILE@pronto", "e.local.", 1, time.Minute, ok, "127.0.0.5")))
+		h.multicast(pack(t, announcement("émile@pronto", "f.local.", 2, time.Minute, ok, "127.0.0.6"))) // the same address for us, another name for DNS
+		time.Sleep(time.Second)
+		if p := r.snapshot(); len(p) != 2 || p[1].Port != 1 || !slices.Equal(p[1].Addrs, []netip.Addr{netip.MustParseAddr("127.0.0.5")}) {
+			t.Errorf("two spellings: %+v", p)
+		}
+
 		for i := range 5000 { // more than there is room for
 			h.multicast(pack(t, announcement(fmt.Sprintf("u%d@pronto", i), "z.local.", 1, time.Minute, ok, "127.0.0.4")))
 			if i%100 == 0 {

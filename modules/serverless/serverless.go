@@ -216,13 +216,8 @@ func hostName(machine string) string {
 // Close says goodbye, closes the listener and all streams of the node, and waits for callbacks, until ctx ends. It must not be called from a callback of the node.
 // It returns what the streams' Close returns. A closed node cannot be started again.
 func (n *Node) Close(ctx context.Context) error {
-	n.mu.Lock()
-	var open []*xmpp.Stream
-	for s := range n.streams {
-		open = append(open, s)
-	}
-	n.mu.Unlock()
 	n.shutdown()
+	open := slices.Collect(n.Streams()) // there will be no more
 	errs := make([]error, len(open))
 	var wg sync.WaitGroup
 	for i, s := range open {

@@ -88,7 +88,7 @@ func (n *Node) Streams() iter.Seq[*xmpp.Stream] {
 // begin makes a stream, if there may be one more; done says that it is open, or not any more.
 func (n *Node) begin() (s *xmpp.Stream, done func(), err error) {
 	n.mu.Lock()
-	if full := len(n.streams)+n.opening >= n.cfg.MaxStreams; full {
+	if len(n.streams)+n.opening >= n.cfg.MaxStreams || len(n.accepted) >= n.cfg.MaxStreams { // the latter may have ended untold
 		n.mu.Unlock()
 		return nil, nil, fmt.Errorf("%w: more than %d streams", xmpp.ErrInvalidParameter, n.cfg.MaxStreams)
 	}
