@@ -127,6 +127,9 @@ func TestConfigVersion(t *testing.T) {
 		c.write(authenticate("PLAIN", plain, version("one")))
 		c.want("<failure xmlns='" + nsSASL2 + "'><config-version-mismatch xmlns='" + nsConfig + "'/></failure>")
 	}
+	if _, err := c.auth2(sasl.ScramSHA256(), "juliet", "wrong", version("two")); err == nil || err.Error() != "not-authorized" {
+		t.Errorf("a wrong password: %v", err)
+	}
 	if e := child(c.features, "config-version", nsConfig); attr(e, "value") != "two" {
 		t.Errorf("features: %s", pretty(c.features))
 	}
