@@ -284,6 +284,10 @@ func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
 	if b.err != nil || r.answer != nil {
 		return
 	}
+	if errors.As(a.err, new(*untrustedError)) {
+		b.finish(a.err)
+		return
+	}
 	if r.answer = a; r.nudge != nil {
 		r.nudge.Stop()
 	}
