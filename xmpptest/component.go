@@ -60,6 +60,24 @@ func (c *Component) Freeze(on bool) {
 	c.srv.check(c.c.Freeze(on))
 }
 
+// Drip makes the server send to the component one byte at a time, for as long as it is set.
+func (c *Component) Drip(on bool) {
+	c.srv.t.Helper()
+	c.srv.check(c.c.Drip(on))
+}
+
+// SendRaw sends bytes to the component as they are, well-formed or not.
+func (c *Component) SendRaw(b []byte) {
+	c.srv.t.Helper()
+	c.srv.check(c.c.SendRaw(b))
+}
+
+// CloseStream ends the component's stream politely, by the closing tag.
+func (c *Component) CloseStream() {
+	c.srv.t.Helper()
+	c.srv.check(c.c.CloseStream())
+}
+
 // StreamError ends the component's stream with a stream error. content is the character data of the condition; mostly it is empty.
 func (c *Component) StreamError(condition, content string) {
 	c.srv.t.Helper()

@@ -22,6 +22,9 @@
 // [WithRooms] adds rooms (XEP-0045), [WithPEP] nodes of accounts (XEP-0163), [WithSASL2] the login of XEP-0388 with all that is inside it,
 // [WithLogin] what older and other servers do, [WithTamper] what none should.
 //
+// [WithRegistration] lets clients make accounts (XEP-0077), by [Server.Invitation] too; [Server.AddComponent] is for programs that serve a domain (XEP-0114).
+// The same sessions go over WebSocket (RFC 7395) at [Server.WebSocketURL] and over BOSH (XEP-0124) at [Server.BOSHURL], which host-meta (XEP-0156) lists.
+//
 // It is dialled in memory, which works in a testing/synctest bubble too, or over loopback TCP at [Server.Addr].
 //
 // A test of a module plays the server's part by hand: [Pair] gives a stream that is logged in and a [Peer] with

@@ -43,6 +43,7 @@ type Invitation struct {
 
 // Invitation makes an invitation by an account; with "" it is the server that invites, and Roster is empty.
 // Whoever makes an account with it is the contact of the account that invited, and the other way round.
+// Who has an account already becomes that by a subscription request with the token (XEP-0379). Either uses it up.
 // It is for servers [WithRegistration].
 func (s *Server) Invitation(user string) Invitation {
 	s.t.Helper()

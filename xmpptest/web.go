@@ -34,7 +34,9 @@ func (s *Server) webURL(scheme string) string {
 	if s.settings.server.TLS != testserver.TLSNone {
 		scheme += "s"
 	}
-	return scheme + "://" + s.srv.Domain().Domain()
+	host, err := s.srv.Domain().ASCIIDomain()
+	s.check(err)
+	return scheme + "://" + host
 }
 
 // WebAddr returns the host and port where the server's endpoints are on loopback TCP: /xmpp-websocket, /http-bind and host-meta,

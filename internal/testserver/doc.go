@@ -6,6 +6,9 @@
 // [Options].Without takes such things away. It listens on
 // loopback TCP or is dialled in memory, where it also works in a testing/synctest bubble.
 //
+// The same sessions go over WebSocket and BOSH ([Server.WebHandler]); components connect at [Server.DialComponent],
+// and clients make accounts where [Options].Registration lets them.
+//
 // For what a well-behaved server never does there are scripts (see [ParseScript]), which decide about every byte,
 // and the faults: [Server.Kill], [Server.Freeze], [Server.StreamError], the pipe's own in [Conn].
 //
