@@ -32,10 +32,10 @@ check:
 servers:
 	$(GO) run ./internal/integration/cmd/servers install
 
-# The clients of others that the tests talk to: slixmpp and @xmpp/client.
+# The programs of others that the tests talk to: slixmpp, python-zeroconf and @xmpp/client.
 interop-tools: $(XMPPJS)/node_modules/.package-lock.json
-	@/usr/bin/python3 -c "import slixmpp" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-slixmpp; }
+	@/usr/bin/python3 -c "import slixmpp, zeroconf" 2>/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-slixmpp python3-zeroconf; }
 
 $(XMPPJS)/node_modules/.package-lock.json: $(XMPPJS)/package-lock.json
 	$(call need,node npm,nodejs npm)
