@@ -55,7 +55,7 @@ func WithMechanisms(names ...string) Option {
 }
 
 // WithBindingTypes sets the list of channel bindings of XEP-0440; with no types, no list is sent.
-// Without it the list is what the connection has.
+// Without it the list is what the connection has, and sent along with -PLUS mechanisms only.
 func WithBindingTypes(types ...string) Option {
 	return func(s *settings) { s.server.BindingTypes = append([]string{}, types...) }
 }

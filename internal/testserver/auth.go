@@ -114,7 +114,14 @@ func (s *Session) bindingList() []string {
 	if list := s.srv.opts.BindingTypes; list != nil {
 		return list
 	}
+	if !s.offersPlus() { // the list without -PLUS is what is left where somebody removes them (XEP-0440 §3)
+		return nil
+	}
 	return s.bindingTypes()
+}
+
+func (s *Session) offersPlus() bool {
+	return slices.ContainsFunc(s.mechanisms(), func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
 }
 
 func (s *Session) mechanismsFeature() string {

@@ -90,6 +90,7 @@ func TestOffer(t *testing.T) {
 		{"chosen", Options{Mechanisms: []string{"PLAIN", "X-OTHER"}, BindingTypes: []string{"tls-unique"}}, 0,
 			[]string{"PLAIN", "X-OTHER"}, []string{"tls-unique"}},
 		{"no list", Options{BindingTypes: []string{}}, 0, all, nil},
+		{"no list without -PLUS", Options{Mechanisms: noPlus}, 0, noPlus, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -82,7 +82,7 @@ func (s *Session) scram(a *attempt) func(string) (string, string, error) {
 	}
 	x := &scramServer{
 		hash: hash, plus: plus,
-		offered: slices.ContainsFunc(s.mechanisms(), func(m string) bool { return strings.HasSuffix(m, "-PLUS") }),
+		offered: s.offersPlus(),
 		binding: func(typ string) []byte {
 			if !slices.Contains(s.bindingTypes(), typ) {
 				return nil

@@ -54,7 +54,7 @@ type Options struct {
 	// There are also ANONYMOUS, OAUTHBEARER, X-OAUTH2 and DIGEST-MD5.
 	Mechanisms []string
 	// BindingTypes is the XEP-0440 list, and what -PLUS accepts.
-	// If nil, it is what the connection has; if empty, no list is sent and the connection's own are accepted.
+	// If nil, it is what the connection has, and sent along with -PLUS mechanisms only; if empty, no list is sent and the connection's own are accepted.
 	BindingTypes []string
 	// Iterations is the SCRAM iteration count. If zero, 4096.
 	Iterations int
