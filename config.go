@@ -85,6 +85,10 @@ type Config struct {
 
 	// NoSASL2 leaves out the login in one step (XEP-0388). If zero, it is used where it is offered.
 	NoSASL2 bool
+	// Bind2 binds the resource along with such a login (XEP-0386), where that is offered and JID has no resource. The server may then throw away
+	// the messages that came while nobody was online: they are to be fetched from the archive.
+	// If zero, it is bound afterwards, unless a module that fetches them is active: a [CatchUpper].
+	Bind2 bool
 	// NoFAST leaves out tokens (XEP-0484). If zero, Login asks for one where it is offered, and logs in with it from then on;
 	// the credentials are used again when the server does not take it any more.
 	NoFAST bool

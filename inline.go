@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/beevik/etree"
@@ -58,6 +59,12 @@ func (in *Inline) BindOffers(feature string) bool {
 
 // Add adds an element to <authenticate/>.
 func (in *Inline) Add(e stanza.Elementer) { in.login = append(in.login, e) }
+
+// BindLater keeps the resource from being bound in the same step: it is bound afterwards, by the Binder or in the ordinary way.
+func (in *Inline) BindLater() { in.bind = nil }
+
+// Binding is for [Binding.Restore]; nothing else of it can be used yet.
+func (in *Inline) Binding() *Binding { return &Binding{in.l} }
 
 // AddToBind adds an element to <bind/>; only after [Inline.BindOffers] has said so does it do anything.
 func (in *Inline) AddToBind(e stanza.Elementer) { in.binding = append(in.binding, e) }
@@ -124,13 +131,30 @@ func (l *login) appendAuthenticate(ctx context.Context, initial []byte) ([]byte,
 	return append(append(b, rest...), "</authenticate>"...), nil
 }
 
+// CatchUpper is implemented by a [Module] that fetches from the archive (XEP-0313) what was said while nobody was online.
+type CatchUpper interface {
+	// CatchesUp reports whether it does so with the next session.
+	CatchesUp() bool
+}
+
+// catchesUp reports whether nothing is lost if the server does not send what came while nobody was online.
+func (s *Stream) catchesUp() bool {
+	for _, m := range s.modules.all() {
+		if c, ok := m.(CatchUpper); ok && c.CatchesUp() {
+			return true
+		}
+	}
+	return s.cfg.Bind2
+}
+
 // inline collects what goes along with the login.
 func (l *login) inline(ctx context.Context) (*Inline, error) {
 	auth := stanza.Child(l.features(), "authentication", nsSASL2)
 	in := &Inline{l: l, offer: stanza.Child(auth, "inline", nsSASL2)}
 	_, inlines := l.binder.(Inliner)
-	// The server makes the resource: one that is asked for can only be had in the ordinary way.
-	if l.s.cfg.JID.Resource() == "" && (l.binder == nil || inlines) {
+	// The server makes the resource, so one that is asked for can only be had in the ordinary way;
+	// and it throws away what it has kept for a client that was offline (XEP-0386 section 6), so somebody must fetch that from the archive.
+	if l.s.cfg.JID.Resource() == "" && (l.binder == nil || inlines) && l.s.catchesUp() {
 		in.bind = stanza.Child(in.offer, "bind", nsBind2)
 	}
 	names, all := l.inliners()
@@ -173,6 +197,9 @@ func (l *login) succeeded(ctx context.Context) error {
 			return l.c.unexpected(el, "features")
 		}
 		l.c.setFeatures(el)
+		l.record.Features = stanza.Compact(el)
+	} else if el, err := stanza.ParseElement(l.record.Features); err == nil {
+		l.c.setFeatures(el) // no others come
 	}
 	names, all := l.inliners()
 	for i, inliner := range all {
@@ -200,9 +227,9 @@ func (l *login) inlineUpgrades(in *Inline, auth *etree.Element) {
 	if a.token || a.choice.BindingType == "" || !strings.HasPrefix(l.mechanism, "SCRAM-") || a.params.Credentials.Password == nil {
 		return
 	}
-	best := ""
+	offered, best := mechanismsOf(l.features(), true), ""
 	for u := range stanza.Children(auth, "upgrade", nsUpgrade) {
-		if task := stanza.Text(u); sasl.Rank(upgraded(task)) > sasl.Rank(upgraded(best)) {
+		if task := stanza.Text(u); !slices.Contains(offered, upgraded(task)) && sasl.Rank(upgraded(task)) > sasl.Rank(upgraded(best)) {
 			best = task
 		}
 	}

@@ -27,6 +27,8 @@ type LoginRecord struct {
 	TokenMechanism string
 	TokenExpiry    time.Time
 	TokenCount     uint64
+	// Features are those that the server had after the last login of one step: it does not send them again for a session that goes on.
+	Features string
 }
 
 // String leaves out the token.

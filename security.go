@@ -147,6 +147,7 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 	}
 	c.nc = tc
 	c.tls.Store(tc)
+	c.trips.Add(handshakeTrips(tc.ConnectionState()))
 	for _, e := range s.delegates.all() {
 		if d := e.v.Secure; d != nil {
 			state := tc.ConnectionState()
@@ -154,6 +155,14 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 		}
 	}
 	return nil
+}
+
+// handshakeTrips is how many round trips a handshake took.
+func handshakeTrips(cs tls.ConnectionState) int32 {
+	if cs.Version == tls.VersionTLS13 && !cs.HelloRetryRequest || cs.Version < tls.VersionTLS13 && cs.DidResume {
+		return 1
+	}
+	return 2
 }
 
 // Secure upgrades an unencrypted connection by STARTTLS, where Config.TLSPolicy left it so.

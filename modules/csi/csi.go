@@ -60,16 +60,16 @@ type CSI struct {
 	delegates xmpp.Delegates[Delegate]
 	cfg       Config
 
-	mu      sync.Mutex
-	want    state
-	auto    bool        // want is inactive by itself
-	told    state       // queued last on this connection
-	never   bool        // this session was told of from its beginning, and was never inactive
-	session int         // counts them, resumptions too
-	sending bool        // somebody is in tell
-	first   bool        // the first broadcast of presence is still to come
-	last    time.Time   // when the application was busy last
-	timer   *time.Timer // nil before the first session, and without Automatic
+	mu       sync.Mutex
+	want     state
+	auto     bool        // want is inactive by itself
+	told     state       // queued last on this connection
+	never    bool        // this session was told of from its beginning, and was never inactive
+	session  int         // counts them, resumptions too
+	sending  bool        // somebody is in tell
+	first    bool        // the first broadcast of presence is still to come
+	last     time.Time   // when the application was busy last
+	timer    *time.Timer // nil before the first session, and without Automatic
 }
 
 // New makes a module that is not active yet.
@@ -130,6 +130,17 @@ func (c *CSI) Supported() bool {
 	s := c.Stream()
 	return s != nil && s.IsAuthenticated() && s.HasFeature("csi", NS)
 }
+
+// Inline says with the login that nobody is looking, where the server takes that (XEP-0386 section 3.1), so that nothing comes before it is told.
+func (c *CSI) Inline(_ context.Context, in *xmpp.Inline) error {
+	if !c.IsActive() && in.BindOffers(NS) {
+		in.AddToBind(inactive.element())
+	}
+	return nil
+}
+
+// Inlined relies on nothing: the state is told again when the session begins, which costs no round trip.
+func (c *CSI) Inlined(context.Context, *xmpp.InlineResult) {}
 
 // ReceiveSession tells the server anew: the state is not kept, not even over a resumption (XEP-0352 section 5).
 // Servers that keep it are told as well where they could be wrong.

@@ -1,6 +1,7 @@
 package sm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,20 +45,51 @@ type binder struct{ m *SM }
 
 func (b binder) WillBind(context.Context, *xmpp.Stream) xmpp.Binder { return b }
 
+// Inline asks for what belongs to stream management along with the login, XEP-0198 section 9.
+func (b binder) Inline(ctx context.Context, in *xmpp.Inline) error {
+	m := b.m
+	if err := m.load(ctx, in.Binding()); err != nil {
+		return err
+	}
+	if held := m.held(in.Stream()); held != nil {
+		resume, err := m.toResume(held)
+		switch {
+		case err != nil:
+			return err
+		case resume == nil:
+		case in.Offers("sm", NS):
+			in.Add(resume)
+		default:
+			in.BindLater() // to resume before
+		}
+	}
+	if in.BindOffers(NS) {
+		in.AddToBind(m.enable())
+	}
+	return nil
+}
+
+// Inlined leaves it to Bind.
+func (b binder) Inlined(context.Context, *xmpp.InlineResult) {}
+
 func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, xmpp.JID, error) {
 	m, s := b.m, bg.Stream()
 	if err := m.load(ctx, bg); err != nil {
 		return xmpp.SessionNew, xmpp.JID{}, err
 	}
-	offered := stanza.Child(bg.Features(), "sm", NS) != nil
+	resumed, enabled := inlined(bg.Inlined())
+	offered := resumed != nil || enabled != nil || stanza.Child(bg.Features(), "sm", NS) != nil
 	held := m.held(s)
 	m.mu.Lock()
 	m.cur, m.prev, m.unoffered = held, nil, !offered
 	m.mu.Unlock()
 	if held != nil && offered {
-		jid, resumed, err := m.resume(ctx, bg, held)
-		if err != nil || resumed {
-			return xmpp.SessionResumed, jid, err
+		var err error
+		if resumed == nil && (bg.Inlined() == nil || bg.Inlined().Bound() == nil) {
+			resumed, err = m.resume(ctx, bg, held)
+		}
+		if err != nil || resumed != nil && m.answered(held, resumed) {
+			return xmpp.SessionResumed, held.jid(), cmp.Or(err, held.consider(held.resumedBy(resumed)))
 		}
 	}
 	if !offered {
@@ -67,15 +99,10 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	if err != nil {
 		return xmpp.SessionNew, jid, err
 	}
-	enable := stanza.New("enable", NS)
-	if !m.cfg.NoResume {
-		enable.A("resume", "true")
-		if n := int64(m.cfg.Max / time.Second); n > 0 {
-			enable.A("max", strconv.FormatInt(n, 10))
+	if enabled == nil {
+		if err := bg.Send(m.enable()); err != nil {
+			return xmpp.SessionNew, jid, err
 		}
-	}
-	if err := bg.Send(enable); err != nil {
-		return xmpp.SessionNew, jid, err
 	}
 	t := newTracker(m, s)
 	t.session.JID = jid
@@ -83,7 +110,41 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	m.mu.Lock()
 	m.prev, m.cur = held, t // prev is still the one if the new session never begins
 	m.mu.Unlock()
+	if enabled != nil {
+		_, err := t.ReceiveElement(enabled)
+		return xmpp.SessionNew, jid, err
+	}
 	return xmpp.SessionNew, jid, t.await(ctx, bg)
+}
+
+// inlined are the answers that came with the login: to <resume/>, and to <enable/>; nil for what did not come.
+func inlined(r *xmpp.InlineResult) (resumed, enabled *etree.Element) {
+	if r == nil {
+		return nil, nil
+	}
+	for _, name := range []string{"resumed", "failed"} {
+		if el := stanza.Child(r.Success(), name, NS); el != nil && resumed == nil {
+			resumed = el
+		}
+	}
+	for _, name := range []string{"enabled", "failed"} {
+		if el := stanza.Child(r.Bound(), name, NS); el != nil && enabled == nil {
+			enabled = el
+		}
+	}
+	return resumed, enabled
+}
+
+// enable asks for stream management, XEP-0198 section 3.
+func (m *SM) enable() stanza.Elementer {
+	enable := stanza.New("enable", NS)
+	if !m.cfg.NoResume {
+		enable.A("resume", "true")
+		if n := int64(m.cfg.Max / time.Second); n > 0 {
+			enable.A("max", strconv.FormatInt(n, 10))
+		}
+	}
+	return enable
 }
 
 // await waits for the server's answer to <enable/>: whatever is sent on a session that cannot be resumed yet would be lost with its connection.
@@ -117,52 +178,73 @@ func (m *SM) held(s *xmpp.Stream) *tracker {
 	return nil
 }
 
-// resume asks the server to go on with a session, XEP-0198 section 5.
-// An error ends the login, and leaves the session for the next; resumed is false if the server refuses.
-func (m *SM) resume(ctx context.Context, bg *xmpp.Binding, t *tracker) (jid xmpp.JID, resumed bool, err error) {
+// toResume is the request to go on with a session, XEP-0198 section 5; nil if that cannot be.
+func (m *SM) toResume(t *tracker) (stanza.Elementer, error) {
 	t.mu.Lock()
 	t.suspended = false
 	t.holdLocked(loginTime)
 	if !t.resumable || m.cfg.NoResume {
 		t.mu.Unlock()
-		return jid, false, nil
+		return nil, nil
 	}
 	h, id := t.in.repeatLocked(), t.session.ID
-	jid = t.session.JID
 	t.mu.Unlock()
 	if err := m.journal.flush(t); err != nil && m.cfg.StorageRequired { // h must not be ahead of what is stored
-		return jid, false, err
+		return nil, err
 	}
-	err = bg.Send(stanza.New("resume", NS).A("h", format(h)).A("previd", id))
-	if err != nil {
-		return jid, false, err
+	return stanza.New("resume", NS).A("h", format(h)).A("previd", id), nil
+}
+
+// resume asks the server to go on with a session, and returns its answer; nil if it was not asked.
+// An error ends the login, and leaves the session for the next.
+func (m *SM) resume(ctx context.Context, bg *xmpp.Binding, t *tracker) (*etree.Element, error) {
+	resume, err := m.toResume(t)
+	if err != nil || resume == nil {
+		return nil, err
+	}
+	if err := bg.Send(resume); err != nil {
+		return nil, err
 	}
 	el, err := bg.Receive(ctx)
 	if err != nil {
-		return jid, false, err
+		return nil, err
 	}
-	switch {
-	case stanza.Is(el, "resumed", NS):
-		return jid, true, t.consider(t.resumedBy(el, id))
-	case stanza.Is(el, "failed", NS):
-		m.totals.refused.Add(1)
-		t.mu.Lock()
-		t.resumable = false
-		t.mu.Unlock()
-		if n, err := count(el); err == nil {
-			if acked, err := t.ack(n); err == nil { // else it knows of another session
-				t.notifyAcked(acked)
-			}
+	if !stanza.Is(el, "resumed", NS) && !stanza.Is(el, "failed", NS) {
+		return nil, fmt.Errorf("%w: <%s/> in answer to <resume/>", xmpp.ErrUnexpectedElement, el.Tag)
+	}
+	return el, nil
+}
+
+// answered reports whether the session goes on, and else takes in why not.
+func (m *SM) answered(t *tracker, el *etree.Element) (resumed bool) {
+	if el.Tag == "resumed" {
+		return true
+	}
+	m.totals.refused.Add(1)
+	t.mu.Lock()
+	t.resumable = false
+	t.mu.Unlock()
+	if n, err := count(el); err == nil {
+		if acked, err := t.ack(n); err == nil { // else it knows of another session
+			t.notifyAcked(acked)
 		}
-		err := refusal(el)
-		notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidNotResume(ctx, m, err) })
-		return jid, false, nil
 	}
-	return jid, false, fmt.Errorf("%w: <%s/> in answer to <resume/>", xmpp.ErrUnexpectedElement, el.Tag)
+	err := refusal(el)
+	notify(m, t.s, Delegate.resume, func(ctx context.Context, d ResumeDelegate) { d.StreamManagementDidNotResume(ctx, m, err) })
+	return false
+}
+
+func (t *tracker) jid() xmpp.JID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.session.JID
 }
 
 // resumedBy looks at the server's consent.
-func (t *tracker) resumedBy(el *etree.Element, id string) error {
+func (t *tracker) resumedBy(el *etree.Element) error {
+	t.mu.Lock()
+	id := t.session.ID
+	t.mu.Unlock()
 	if previd, _ := stanza.Attr(el, "previd"); previd != id {
 		return broken("<resumed/> is about another session")
 	}
