@@ -36,6 +36,9 @@ const (
 // What is received and not asked for by Next is bounded, too; then nothing is sent until it is.
 // Meter is told of the bodies of requests with content and of all answers.
 //
+// ejabberd does not go on with a request that has overtaken the one before it until that is answered. So requests keep a distance of 20 ms
+// while one is open, and one that seems to be put aside is sent again after 3 s: ejabberd may then end the session, which is better than silence.
+//
 // The wire is a [Secured]. Each connection that it makes must show the certificate of the first (section 19.2).
 // Redirections and compressed answers are errors. Of w.Client, if there is one, Timeout and CheckRedirect are not used.
 func DialBOSH(ctx context.Context, w Web, address string) (Wire, error) {

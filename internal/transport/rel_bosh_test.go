@@ -206,3 +206,48 @@ func TestRel_BOSHOvertaken(t *testing.T) {
 		}
 	})
 }
+
+// TestRel_BOSHAcks: a request that the server says not to have, or an answer that it says to have sent long ago, is seen to at once (section 9).
+func TestRel_BOSHAcks(t *testing.T) {
+	testkit.Goroutines(t)
+	for _, attr := range []string{"ack", "report"} {
+		synctest.Test(t, func(t *testing.T) {
+			var first, polls atomic.Uint64
+			w := dialBOSH(t, func(r *http.Request) (*http.Response, error) {
+				e, s := bodyOf(t, r)
+				ack := e.SelectAttrValue("ack", "")
+				switch id := rid(e); {
+				case e.SelectAttr("sid") == nil:
+					first.Store(id)
+					return response(200, fmt.Sprintf(sessionStart+"ack='%d'/>", id)), nil
+				case id == first.Load()+1:
+					if ack != "" {
+						t.Errorf("ack %s although everything is answered", ack)
+					}
+					if polls.Add(1) > 1 {
+						return response(200, bodyStart+">"+fmt.Sprintf(msg, 1)+"</body>"), nil
+					}
+				case strings.Contains(s, "<message"):
+					if want := fmt.Sprint(first.Load()); ack != want {
+						t.Errorf("ack %q, want %s", ack, want)
+					}
+					n := first.Load()
+					if attr == "report" {
+						n++
+					}
+					return response(200, fmt.Sprintf(bodyStart+"%s='%d' time='3000'>"+msg+"</body>", attr, n, 2)), nil
+				}
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})
+			put(t, w, header(w))
+			time.Sleep(time.Second)
+			start := time.Now()
+			put(t, w, fmt.Sprintf(msg, 0))
+			wantNext(t, w, fmt.Sprintf(msg, 1), fmt.Sprintf(msg, 2))
+			if d := time.Since(start); d > time.Second {
+				t.Errorf("%s: after %v", attr, d)
+			}
+		})
+	}
+}

@@ -261,10 +261,9 @@ func TestSec_XML21_Bombs(t *testing.T) {
 				t.Fatal(err)
 			}
 			put(t, w, header(w))
-			if _, err = w.Header(); err == nil {
-				t.Errorf("%s: no error", mode)
+			if _, err = w.Header(); err == nil || mode == "gzip" && !strings.Contains(err.Error(), "compressed") {
+				t.Errorf("%s: %v", mode, err)
 			}
-			t.Log(err)
 			_ = w.Close()
 			if got := asked.Load(); got != "identity" {
 				t.Errorf("accepts %q", got)
