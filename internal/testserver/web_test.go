@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,8 +234,8 @@ func TestWebSocketFaults(t *testing.T) {
 			if err := srv.Kill(c.jid); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.read(); err == nil || err == io.EOF {
-				t.Errorf("got %v, want a broken connection", err)
+			if _, err := c.read(); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("got %v, want a reset", err)
 			}
 		})
 	})
@@ -349,6 +350,37 @@ func TestHostMeta(t *testing.T) {
 		var jrd struct{ Links []struct{ Rel, Href string } }
 		if err := json.Unmarshal([]byte(get(HostMetaPath+".json")), &jrd); err != nil || len(jrd.Links) != 2 || jrd.Links[0].Href != "wss://example.test/xmpp-websocket" {
 			t.Errorf("JSON: %v, %v", jrd, err)
+		}
+	})
+}
+
+// A script plays the server's part over WebSocket as it does over TCP.
+func TestWebSocketScript(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t, Options{})
+		script, err := ParseScript(`
+			C: <stream:stream to='{domain}' version='1.0'>
+			S: <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1' from='{domain}' version='1.0'>
+			S: <stream:features><x xmlns='urn:x'/></stream:features>
+			C: <presence/>
+			S: <message><body>hi</body></message>
+			S: </stream:stream>
+			C: </stream:stream>`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.AddScripts(true, script)
+		c := dialWS(t, srv)
+		c.open()
+		c.write("<presence/>")
+		c.want("<message><body>hi</body></message>")
+		if _, err := c.read(); err != io.EOF {
+			t.Errorf("got %v, want the closing tag", err)
+		}
+		c.write(xmlstream.Footer)
+		<-script.Done()
+		if err := script.Err(); err != nil {
+			t.Error(err)
 		}
 	})
 }
