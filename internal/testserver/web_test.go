@@ -61,7 +61,6 @@ type wsConn struct {
 	net.Conn // the connection below, for deadlines
 	ws       *websocket.Conn
 	in       bytes.Buffer
-	opened   bool
 }
 
 func (c *wsConn) Read(p []byte) (int, error) {
@@ -160,8 +159,7 @@ func TestWebSocketSession(t *testing.T) {
 			if _, err := c.read(); err != io.EOF {
 				t.Errorf("after the end: got %v, want the closing tag", err)
 			}
-			_, err := c.read()
-			if _, _, err = c.conn.(*wsConn).ws.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+			if _, _, err := c.conn.(*wsConn).ws.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
 				t.Errorf("the end of the WebSocket: %v", err)
 			}
 			synctest.Wait()
