@@ -18,27 +18,12 @@ import (
 // attempt logs in with one mechanism up to the first message; play goes on from there.
 func attempt(t *testing.T, p profile, mech string, play func(c *rawConn, x *scramSide, first string)) (*rawConn, error) {
 	t.Helper()
-	var got dispatched
-	r := newRawServer(t, func(c *rawConn) {
+	return hostile(t, nil, func(c *rawConn) {
 		c.profile = p
 		c.secure(p.offer(mech))
 		name, first := c.auth()
 		play(c, newScramSide(name), first)
 	})
-	failed := make(chan error, 1)
-	s := newStream(t, r.config(), got.delegate(), xmpp.Delegate{Auth: notAuth(failed)})
-	err := s.Login(within(t, 5*time.Second))
-	if err == nil {
-		t.Error("logged in")
-	} else if told := soon(t, failed, time.Second, "DidNotAuthenticate"); told != err {
-		t.Errorf("DidNotAuthenticate got %v, Login returned %v", told, err)
-	}
-	got.nothing(t, s)
-	c := r.done()[0]
-	if !c.ended {
-		t.Error("the connection was left open")
-	}
-	return c, err
 }
 
 type notAuth chan error
