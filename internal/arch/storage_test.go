@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestStorages: what a module can store, storage/sqlstore stores; a public suite tests that, and docs/storage.md shows it.
+// TestStorages: what a module, or the stream, can store, storage/sqlstore stores; a public suite tests that, and docs/storage.md shows it.
 func TestStorages(t *testing.T) {
 	var code, tests strings.Builder
 	files, err := filepath.Glob("../../storage/sqlstore/*.go")
@@ -26,6 +26,19 @@ func TestStorages(t *testing.T) {
 		}
 	}
 	page, n := read(t, "docs/storage.md"), 0
+	stored := func(name, suite string) {
+		t.Helper()
+		if !strings.Contains(code.String(), ") "+name+" {") {
+			t.Errorf("storage/sqlstore has no %s", name)
+		}
+		if !strings.Contains(tests.String(), suite) {
+			t.Errorf("storage/sqlstore does not run %s", suite)
+		}
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("docs/storage.md does not show %s", name)
+		}
+	}
+	stored("xmpp.LoginStorage", "xmpptest.TestLoginStorage")
 	files, err = filepath.Glob("../../modules/*/storage.go")
 	if err != nil {
 		t.Fatal(err)
@@ -40,15 +53,7 @@ func TestStorages(t *testing.T) {
 		}
 		name := filepath.Base(filepath.Dir(f))
 		n++
-		if !strings.Contains(code.String(), ") "+name+".Storage {") {
-			t.Errorf("storage/sqlstore has no %s.Storage", name)
-		}
-		if !strings.Contains(tests.String(), name+"test.TestStorage") {
-			t.Errorf("storage/sqlstore does not run %stest.TestStorage", name)
-		}
-		if !strings.Contains(page, "`"+name+".Storage`") {
-			t.Errorf("docs/storage.md does not show %s.Storage", name)
-		}
+		stored(name+".Storage", name+"test.TestStorage")
 	}
 	if n < 5 {
 		t.Errorf("only %d modules store something: this test sees nothing", n)

@@ -35,6 +35,9 @@ type account struct {
 
 func newAccount(t *testing.T, cfg xmpp.Config, db *sqlstore.DB) *account {
 	t.Helper()
+	if db != nil {
+		cfg.Logins = db.Logins()
+	}
 	s, err := xmpp.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +87,7 @@ func (p *account) message(t *testing.T, want string) {
 }
 
 // TestAccount keeps all of an account in one file while it talks to a real server; the second process knows what the first one did,
-// before there is a connection, takes its session over, and asks for nothing that it has.
+// before there is a connection, logs in with its token, takes its session over, and asks for nothing that it has.
 func TestAccount(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -144,6 +147,10 @@ func TestAccount(t *testing.T) {
 			t.Errorf("before the login: %+v, %v", again, err)
 		}
 		must(juliet.Login(ctx))
+		// A token is tied to the TLS connection, here to that of TLS 1.3.
+		if got, want := juliet.Security().Token, srv.Kind.Has(integration.FAST, integration.ChannelBindingExporter); got != want {
+			t.Errorf("logged in with the token: %t, want %t: %v", got, want, juliet.Security())
+		}
 		juliet.message(t, "meanwhile")
 		must(juliet.r.Wait(ctx))
 		sqlstore.Soon(t, "she does not see him after the restart", func() bool { return online(juliet) })

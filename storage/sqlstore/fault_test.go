@@ -195,6 +195,8 @@ func everything(ctx context.Context, db *DB) iter.Seq2[string, error] {
 		{"muc.PutOccupants", func() error { return db.MUC().PutOccupants(ctx, juliet, garden, true, nil, nil) }},
 		{"muc.Occupants", func() error { return db.MUC().Occupants(ctx, juliet, garden, func(muc.Occupant) error { return nil }) }},
 		{"muc.Clear", func() error { return db.MUC().Clear(ctx, juliet, garden) }},
+		{"SaveLogin", func() error { return db.Logins().SaveLogin(ctx, juliet, xmpp.LoginRecord{Token: "x"}) }},
+		{"LoadLogin", func() error { _, err := db.Logins().LoadLogin(ctx, juliet); return err }},
 		{"avatar.Clear", func() error { return db.Avatar().Clear(ctx, juliet) }},
 	}
 	return func(yield func(string, error) bool) {

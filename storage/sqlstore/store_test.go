@@ -22,6 +22,7 @@ import (
 	"github.com/go-xmppframework/xmpp/modules/sm/smtest"
 	"github.com/go-xmppframework/xmpp/modules/vcard/vcardtest"
 	"github.com/go-xmppframework/xmpp/storage/sqlstore"
+	"github.com/go-xmppframework/xmpp/xmpptest"
 )
 
 var (
@@ -68,6 +69,8 @@ func TestAvatar(t *testing.T) { conforms(t, avatartest.TestStorage, (*sqlstore.D
 
 func TestMUC(t *testing.T) { conforms(t, muctest.TestStorage, (*sqlstore.DB).MUC) }
 
+func TestLogins(t *testing.T) { conforms(t, xmpptest.TestLoginStorage, (*sqlstore.DB).Logins) }
+
 func TestSM(t *testing.T) { conforms(t, smtest.TestStorage, (*sqlstore.DB).SM) }
 
 // TestOpen: several processes may make the tables at the same time; a newer database is refused; the file is private.
@@ -108,15 +111,15 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-// TestUpgrade: a database from before there were rooms has them after the next Open, and what it had.
+// TestUpgrade: a database from before there were rooms and logins has them after the next Open, and what it had.
 func TestUpgrade(t *testing.T) {
 	each(t, func(t *testing.T, source string) {
 		db := open(t, source, sqlstore.Config{})
 		if err := db.SM().Save(t.Context(), juliet, &sm.State{Session: sm.Session{ID: "x"}}); err != nil {
 			t.Fatal(err)
 		}
-		for _, table := range []string{"messages", "rooms", "occupants"} {
-			sqlstore.Exec(t, db, "DROP TABLE xmpp_muc_"+table)
+		for _, table := range []string{"muc_messages", "muc_rooms", "muc_occupants", "logins"} {
+			sqlstore.Exec(t, db, "DROP TABLE xmpp_"+table)
 		}
 		sqlstore.Exec(t, db, "DELETE FROM xmpp_schema WHERE version > 6")
 		if err := db.Close(); err != nil {
@@ -128,6 +131,9 @@ func TestUpgrade(t *testing.T) {
 		}
 		if n, err := db.MUC().Append(t.Context(), juliet, garden, []muc.StoredMessage{{ID: "1"}}); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
+		}
+		if err := db.Logins().SaveLogin(t.Context(), juliet, xmpp.LoginRecord{Strongest: "PLAIN"}); err != nil {
+			t.Error(err)
 		}
 	})
 }
