@@ -104,6 +104,8 @@ func (l *login) appendAuthenticate(ctx context.Context, initial []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	l.attempt.binds = in.bind != nil
+	l.attempt.resumes = slices.ContainsFunc(in.login, func(e stanza.Elementer) bool { return stanza.Is(e.Element(), "resume", nsSM) })
 	b := []byte("<authenticate xmlns='" + nsSASL2 + "' mechanism='" + l.mechanism + "'>")
 	if initial != nil {
 		b = append(appendBase64(append(b, "<initial-response>"...), initial), "</initial-response>"...)
@@ -172,23 +174,31 @@ func (l *login) inline(ctx context.Context) (*Inline, error) {
 
 // succeeded reads what came with success, and the features that follow it, but for a session that goes on (XEP-0198 section 9.2).
 func (l *login) succeeded(ctx context.Context) error {
-	r := l.inlined
-	id := stanza.Text(stanza.Child(r.success, "authorization-identifier", nsSASL2))
+	r, ids := l.inlined, 0
+	for range stanza.Children(r.success, "authorization-identifier", nsSASL2) {
+		ids++
+	}
+	id := stanza.ChildText(r.success, "authorization-identifier", nsSASL2)
 	jid, err := ParseJID(id)
-	if err != nil {
+	if err != nil || ids != 1 {
 		return fmt.Errorf("%w: authorized as %q", ErrUnexpectedElement, clip(id))
 	}
 	if err := l.ownAccount(jid, "authorized as"); err != nil {
 		return err
 	}
-	if r.bound = stanza.Child(r.success, "bound", nsBind2); r.bound != nil {
+	r.bound = stanza.Child(r.success, "bound", nsBind2)
+	resumed := stanza.Child(r.success, "resumed", nsSM) != nil
+	if r.bound != nil && (resumed || !l.attempt.binds) || resumed && !l.attempt.resumes {
+		return l.c.unexpected(r.success, "what was asked for")
+	}
+	if r.bound != nil {
 		if r.jid = jid; !jid.IsFull() {
 			return fmt.Errorf("%w: bound to %s, which has no resource", ErrUnexpectedElement, clip(id))
 		}
 		l.asked = true // no session request
 	}
 	l.takeToken(r.success)
-	if stanza.Child(r.success, "resumed", nsSM) == nil {
+	if !resumed {
 		el, err := l.c.receive(ctx)
 		if err != nil {
 			return err

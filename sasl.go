@@ -163,6 +163,8 @@ type attempt struct {
 	verified bool     // the server has proved itself, and has more to do
 	token    bool     // it is with a token of XEP-0484
 	asksFor  string   // the mechanism that a token is asked for
+	binds    bool     // a resource is to be bound with it, XEP-0386
+	resumes  bool     // an earlier session is to go on with it, XEP-0198
 }
 
 // try is one exchange with one mechanism.
