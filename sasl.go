@@ -25,7 +25,7 @@ const (
 func (l *login) prove(ctx context.Context) error {
 	s, c := l.s, l.c
 	// The one place from which credentials are written, so the one place where the policy is enforced.
-	if !c.secure() && s.cfg.TLSPolicy == TLSRequired {
+	if !c.secure() && s.cfg.TLSPolicy == TLSRequired && !s.cfg.Component {
 		l.refused = true
 		return ErrTLSRequired
 	}
@@ -34,6 +34,12 @@ func (l *login) prove(ctx context.Context) error {
 		return err
 	}
 	s.useCredentials(l.creds)
+	switch {
+	case s.cfg.Component:
+		return l.handshake(ctx)
+	case l.isLegacy():
+		return l.legacy(ctx)
+	}
 	// ejabberd 26 looks an account up where the stream begins: by SASL2 it does not know one that was made later.
 	l.sasl2 = c.secure() && !s.cfg.NoSASL2 && !c.registered.Load() && stanza.Child(c.features.Load(), "authentication", nsSASL2) != nil
 	if err := l.sasl(ctx); err != nil {
@@ -50,7 +56,12 @@ func (l *login) prove(ctx context.Context) error {
 	}
 	_ = l.remember(ctx)
 	if !l.sasl2 {
-		return c.openStream(ctx, true)
+		if err := c.openStream(ctx, true); err != nil {
+			return err
+		}
+	}
+	if l.inlined == nil || l.inlined.bound == nil && stanza.Child(l.inlined.success, "resumed", nsSM) == nil {
+		return c.compress(ctx)
 	}
 	return nil
 }
