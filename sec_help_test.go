@@ -63,12 +63,13 @@ func offerBindings(types ...string) string {
 // rawConn is the server's end of one connection.
 type rawConn struct {
 	net.Conn
-	raw    *testserver.Conn // below TLS
-	seen   []byte           // what the client sent, under TLS once there is TLS
-	off    int              // how much of it has been waited for
-	before []byte           // what it sent before TLS
-	over   bool             // nothing more will come
-	ended  bool             // because the client closed the connection, and not the test
+	profile profile
+	raw     *testserver.Conn // below TLS
+	seen    []byte           // what the client sent, under TLS once there is TLS
+	off     int              // how much of it has been waited for
+	before  []byte           // what it sent before TLS
+	over    bool             // nothing more will come
+	ended   bool             // because the client closed the connection, and not the test
 }
 
 // inClear is what the client sent without TLS.
@@ -142,44 +143,11 @@ func (c *rawConn) secure(children ...string) {
 	c.open(children...)
 }
 
-var authElement = regexp.MustCompile(`<(auth|response) xmlns='urn:ietf:params:xml:ns:xmpp-sasl'(?: mechanism='([^']*)')?>([^<]*)$`)
-
-// auth waits for an <auth/> or a <response/>.
-func (c *rawConn) auth() (mechanism, data string) {
-	name := "</auth>"
-	if bytes.Contains(c.seen[:c.off], []byte("</auth>")) {
-		name = "</response>"
-	}
-	m := authElement.FindStringSubmatch(c.wait(name))
-	if m == nil {
-		runtime.Goexit()
-	}
-	b, _ := base64.StdEncoding.DecodeString(m[3])
-	return m[2], string(b)
-}
-
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-
-func (c *rawConn) challenge(data string) {
-	c.say("<challenge xmlns='" + nsSASL + "'>" + b64(data) + "</challenge>")
-}
-
-func (c *rawConn) success(data string) {
-	c.say("<success xmlns='" + nsSASL + "'>" + b64(data) + "</success>")
-}
-
-// scram performs a whole exchange and returns the server's last message, which success takes.
-func (c *rawConn) scram() string {
-	mech, first := c.auth()
-	x := newScramSide(mech)
-	c.challenge(x.first(first))
-	_, final := c.auth()
-	return x.final(final)
-}
 
 // bind answers the request for a resource with what answer says; %s in it is the id.
 func (c *rawConn) bind(answer string) {
-	c.open(offerBind)
+	c.after(offerBind)
 	c.wait("<iq ")
 	id := regexp.MustCompile(`id=["']([^"']+)`).FindStringSubmatch(c.wait("</iq>"))
 	if id == nil {

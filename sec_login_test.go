@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,25 +172,30 @@ func TestSec_SASL10(t *testing.T) {
 // TestSec_SASL12 refuses the login: one attempt, and a text that is safe to show.
 func TestSec_SASL12(t *testing.T) {
 	checkGoroutines(t)
+	eachProfile(t, testSASL12)
+}
+
+func testSASL12(t *testing.T, p profile) {
 	for name, c := range map[string]struct{ xml, condition string }{
-		"not-authorized":       {"<not-authorized/>", "not-authorized"},
-		"account-disabled":     {"<account-disabled/>", "account-disabled"},
-		"unknown condition":    {"<something-new/>", "something-new"},
+		"not-authorized":       {condition("not-authorized"), "not-authorized"},
+		"account-disabled":     {condition("account-disabled"), "account-disabled"},
+		"unknown condition":    {condition("something-new"), "something-new"},
 		"no condition":         {"", "not-authorized"},
 		"foreign condition":    {"<x xmlns='urn:x'/>", "not-authorized"},
-		"temporary":            {"<temporary-auth-failure/>", "temporary-auth-failure"},
-		"60 KiB of text":       {"<not-authorized/><text>" + strings.Repeat("tü", 20<<10) + "</text>", "not-authorized"},
-		"control characters":   {"<not-authorized/><text>a\n2026 level=ERROR&#x9b;31m\u202eb&#x7f;</text>", "not-authorized"},
-		"1 MiB of text":        {"<not-authorized/><text>" + strings.Repeat("x", 1<<20) + "</text>", ""},
-		"long, odd condition":  {"<a" + strings.Repeat("ü", 400) + "/>", "a" + strings.Repeat("ü", 400)},
-		"a mechanism too weak": {"<mechanism-too-weak/>", "mechanism-too-weak"},
+		"temporary":            {condition("temporary-auth-failure"), "temporary-auth-failure"},
+		"60 KiB of text":       {condition("not-authorized") + "<text>" + strings.Repeat("tü", 20<<10) + "</text>", "not-authorized"},
+		"control characters":   {condition("not-authorized") + "<text>a\n2026 level=ERROR&#x9b;31m\u202eb&#x7f;</text>", "not-authorized"},
+		"1 MiB of text":        {condition("not-authorized") + "<text>" + strings.Repeat("x", 1<<20) + "</text>", ""},
+		"long, odd condition":  {condition("a" + strings.Repeat("ü", 400)), "a" + strings.Repeat("ü", 400)},
+		"a mechanism too weak": {condition("mechanism-too-weak"), "mechanism-too-weak"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRawServer(t, func(rc *rawConn) {
-				rc.secure(offerSASL("SCRAM-SHA-256"))
+				rc.profile = p
+				rc.secure(p.offer("SCRAM-SHA-256"))
 				for {
-					rc.auth()
-					rc.say("%s", "<failure xmlns='"+nsSASL+"'>"+c.xml+"</failure>")
+					rc.request()
+					rc.say("%s", p.failure(c.xml))
 				}
 			})
 			var log logBuffer
@@ -206,7 +210,7 @@ func TestSec_SASL12(t *testing.T) {
 			if !s.IsDisconnected() {
 				t.Error("still connected after Login")
 			}
-			if conns := r.done(); len(conns) != 1 || bytes.Count(conns[0].seen, []byte("<auth ")) != 1 {
+			if conns := r.done(); len(conns) != 1 || bytes.Count(conns[0].seen, []byte("<"+p.begin()+" ")) != 1 {
 				t.Errorf("%d connections, or more than one attempt", len(conns))
 			}
 			text := err.Error()
@@ -224,17 +228,19 @@ func TestSec_SASL12(t *testing.T) {
 			}
 		})
 	}
-	for condition, want := range map[string]string{
+	for name, want := range map[string]string{
 		"not-authorized": "SCRAM-SHA-256", "temporary-auth-failure": "SCRAM-SHA-256", "account-disabled": "SCRAM-SHA-256",
 		"mechanism-too-weak": "SCRAM-SHA-256,SCRAM-SHA-1,PLAIN", "invalid-mechanism": "SCRAM-SHA-256,SCRAM-SHA-1,PLAIN",
 	} {
-		t.Run("no other mechanism for "+condition, func(t *testing.T) { // unless this one is not to be used
+		t.Run("no other mechanism for "+name, func(t *testing.T) { // unless this one is not to be used
 			var tried []string
 			r := newRawServer(t, func(rc *rawConn) {
-				rc.secure(offerSASL("PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
+				rc.profile = p
+				rc.secure(p.offer("PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"))
 				for {
-					tried = append(tried, regexp.MustCompile("mechanism='([^']+)'").FindStringSubmatch(rc.wait("</auth>"))[1])
-					rc.say("<failure xmlns='" + nsSASL + "'><" + condition + "/></failure>")
+					mech, _, _ := rc.request()
+					tried = append(tried, mech)
+					rc.say("%s", p.failure(condition(name)))
 				}
 			})
 			if err := newStream(t, r.config()).Login(within(t, 5*time.Second)); err == nil {
@@ -251,6 +257,10 @@ func TestSec_SASL12(t *testing.T) {
 // TestSec_SASL13 sends stanzas before anybody is logged in.
 func TestSec_SASL13(t *testing.T) {
 	checkGoroutines(t)
+	eachProfile(t, testSASL13)
+}
+
+func testSASL13(t *testing.T, p profile) {
 	for name, xml := range map[string]string{
 		"message":     "<message from='boss@example.test'><body>x</body></message>",
 		"presence":    "<presence from='boss@example.test'/>",
@@ -266,36 +276,42 @@ func TestSec_SASL13(t *testing.T) {
 				c.starttls()
 				c.upgrade(serverTLS())
 				c.wait("version='1.0'>")
-				c.say(header + xml + features(offerSASL("SCRAM-SHA-256")))
+				c.say(header + xml + features(p.offer("SCRAM-SHA-256")))
 			},
 			"after features": func(c *rawConn) {
 				c.starttls()
 				c.upgrade(serverTLS())
 				c.wait("version='1.0'>")
-				c.say(header + features(offerSASL("SCRAM-SHA-256")) + xml)
+				c.say(header + features(p.offer("SCRAM-SHA-256")) + xml)
 			},
 			"during SASL": func(c *rawConn) {
-				c.secure(offerSASL("SCRAM-SHA-256"))
+				c.secure(p.offer("SCRAM-SHA-256"))
 				name, first := c.auth()
 				c.say("%s", xml)
 				c.challenge(newScramSide(name).first(first))
 			},
-			"instead of success": func(c *rawConn) { c.secure(offerSASL("SCRAM-SHA-256")); v := c.scram(); c.say("%s", xml); c.success(v) },
+			"instead of success": func(c *rawConn) { c.secure(p.offer("SCRAM-SHA-256")); v := c.scram(); c.say("%s", xml); c.success(v) },
 			"before the new features": func(c *rawConn) {
-				c.secure(offerSASL("SCRAM-SHA-256"))
+				c.secure(p.offer("SCRAM-SHA-256"))
 				c.success(c.scram())
-				c.wait("version='1.0'>")
-				c.say(header + xml + features(offerBind))
+				if !p.sasl2 {
+					c.wait("version='1.0'>")
+					c.say(header)
+				}
+				c.say("%s", xml+features(offerBind))
 			},
 			"before bind": func(c *rawConn) {
-				c.secure(offerSASL("SCRAM-SHA-256"))
+				c.secure(p.offer("SCRAM-SHA-256"))
 				c.success(c.scram())
 				c.bind(xml + boundTo("alice@example.test/r"))
 			},
 		} {
 			t.Run(name+" "+stage, func(t *testing.T) {
 				var got dispatched
-				r := newRawServer(t, play)
+				r := newRawServer(t, func(c *rawConn) {
+					c.profile = p
+					play(c)
+				})
 				s := newStream(t, r.config(), got.delegate())
 				if err := s.Login(within(t, 5*time.Second)); err == nil {
 					t.Error("logged in")

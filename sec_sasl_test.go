@@ -6,127 +6,22 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
-	"github.com/go-xmppframework/xmpp/internal/testserver"
 	"github.com/go-xmppframework/xmpp/sasl"
 )
 
-// TestSec_SASL01 offers less than before, or less than is allowed.
-func TestSec_SASL01(t *testing.T) {
-	checkGoroutines(t)
-	offer := func(t *testing.T, mechs ...string) *testserver.Server {
-		return newServer(t, testserver.Options{Mechanisms: mechs})
-	}
-	for _, c := range []struct {
-		name          string
-		before, after []string
-		ok            bool
-	}{
-		{"the same", []string{"SCRAM-SHA-256"}, []string{"SCRAM-SHA-256", "PLAIN"}, true},
-		{"stronger", []string{"SCRAM-SHA-1"}, []string{"SCRAM-SHA-512"}, true},
-		{"a weaker hash", []string{"SCRAM-SHA-256"}, []string{"SCRAM-SHA-1", "PLAIN"}, false},
-		{"only PLAIN", []string{"SCRAM-SHA-1"}, []string{"PLAIN"}, false},
-		{"without channel binding", []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"}, []string{"SCRAM-SHA-512", "SCRAM-SHA-256"}, false},
-		{"PLAIN before", []string{"PLAIN"}, []string{"PLAIN"}, true},
-	} {
-		t.Run("later, "+c.name, func(t *testing.T) {
-			first, second := offer(t, c.before...), offer(t, c.after...)
-			now := first
-			cfg := configFor(first, "alice")
-			cfg.AllowPlain = true
-			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) { return now.Dial(ctx, network, addr) }
-			s := login(t, cfg)
-			for range 2 { // the pin outlives a failure
-				s.Disconnect()
-				now = second
-				err := s.Login(within(t, 5*time.Second))
-				if (err == nil) != c.ok || !c.ok && !errors.Is(err, xmpp.ErrMechanismDowngrade) {
-					t.Errorf("Login returned %v", err)
-				}
-			}
-			s.Disconnect()
-			now = first
-			if err := s.Login(within(t, 5*time.Second)); err != nil && c.name != "stronger" {
-				t.Errorf("the first server again: %v", err)
-			} else if c.name == "stronger" && !errors.Is(err, xmpp.ErrMechanismDowngrade) {
-				t.Errorf("the stronger one is not pinned: %v", err)
-			}
-		})
-	}
-	for _, c := range []struct {
-		name   string
-		offer  []string
-		change func(*xmpp.Config)
-		ok     bool
-	}{
-		{"PLAIN is not allowed", []string{"PLAIN"}, func(*xmpp.Config) {}, false},
-		{"PLAIN is allowed", []string{"PLAIN"}, func(c *xmpp.Config) { c.AllowPlain = true }, true},
-		{"below the minimum", []string{"SCRAM-SHA-1", "PLAIN"}, func(c *xmpp.Config) { c.AllowPlain, c.MinMechanism = true, "SCRAM-SHA-256" }, false},
-		{"at the minimum", []string{"SCRAM-SHA-256", "PLAIN"}, func(c *xmpp.Config) { c.AllowPlain, c.MinMechanism = true, "SCRAM-SHA-256" }, true},
-		{"nothing known", []string{"X-FOO", "DIGEST-MD5"}, func(c *xmpp.Config) { c.AllowPlain = true }, false},
-		{"nothing", []string{}, func(c *xmpp.Config) { c.AllowPlain = true }, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			cfg := configFor(offer(t, c.offer...), "alice")
-			c.change(&cfg)
-			s := newStream(t, cfg)
-			if err := s.Login(within(t, 5*time.Second)); (err == nil) != c.ok || !c.ok && !errors.Is(err, sasl.ErrNoMechanism) {
-				t.Errorf("Login returned %v", err)
-			}
-		})
-	}
-	t.Run("PLAIN in clear text", func(t *testing.T) {
-		cfg := configFor(newServer(t, testserver.Options{TLS: testserver.TLSNone, Mechanisms: []string{"PLAIN"}}), "alice")
-		cfg.AllowPlain, cfg.TLSPolicy = true, xmpp.InsecureTLSAllowed
-		if err := newStream(t, cfg).Login(within(t, 5*time.Second)); !errors.Is(err, sasl.ErrNoMechanism) {
-			t.Errorf("Login returned %v", err)
-		}
-	})
-	t.Run("a list that changes", func(t *testing.T) {
-		r := newRawServer(t, func(c *rawConn) { // while nobody logs in
-			c.secure(offerSASL("SCRAM-SHA-256"))
-			c.say(features(offerSASL("PLAIN")))
-			c.wait("</stream:stream>")
-		})
-		s := newStream(t, r.config())
-		if err := s.Connect(within(t, 5*time.Second)); err == nil {
-			_ = s.Wait(within(t, 5*time.Second))
-			if err := s.AuthenticateWithPassword(within(t, 5*time.Second), secret); err == nil {
-				t.Error("logged in")
-			}
-		}
-		if c := r.done()[0]; credentialsIn(c.seen) != "" || !bytes.Contains(c.seen, []byte("<not-authorized")) {
-			t.Errorf("the client sent %q", c.seen)
-		}
-		c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, _ *scramSide, _ string) { // as an answer
-			c.say(features(offerSASL("PLAIN")))
-		})
-		if !errors.Is(err, xmpp.ErrUnexpectedElement) || bytes.Contains(c.seen, []byte(b64("\x00alice\x00"+secret))) {
-			t.Errorf("Login returned %v", err)
-		}
-	})
-	t.Run("a list that the server disowns", func(t *testing.T) { // XEP-0474
-		c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
-			c.challenge(x.first(first) + ",h=" + b64(strings.Repeat("x", 32)))
-		})
-		if !errors.Is(err, sasl.ErrDowngrade) || bytes.Contains(c.seen, []byte("<response")) {
-			t.Errorf("Login returned %v", err)
-		}
-	})
-}
-
 // attempt logs in with one mechanism up to the first message; play goes on from there.
-func attempt(t *testing.T, mech string, play func(c *rawConn, x *scramSide, first string)) (*rawConn, error) {
+func attempt(t *testing.T, p profile, mech string, play func(c *rawConn, x *scramSide, first string)) (*rawConn, error) {
 	t.Helper()
 	var got dispatched
 	r := newRawServer(t, func(c *rawConn) {
-		c.secure(offerSASL(mech))
+		c.profile = p
+		c.secure(p.offer(mech))
 		name, first := c.auth()
 		play(c, newScramSide(name), first)
 	})
@@ -154,6 +49,10 @@ func (c notAuth) DidNotAuthenticate(_ context.Context, _ *xmpp.Stream, err error
 // TestSec_SASL02 plays with the nonce: no proof is sent.
 func TestSec_SASL02(t *testing.T) {
 	checkGoroutines(t)
+	eachProfile(t, testSASL02)
+}
+
+func testSASL02(t *testing.T, p profile) {
 	for name, challenge := range map[string]func(nonce string) string{
 		"missing":       func(string) string { return "s=AAAA,i=4096" },
 		"not ours":      func(n string) string { return "r=x" + n + "y,s=AAAA,i=4096" },
@@ -163,7 +62,7 @@ func TestSec_SASL02(t *testing.T) {
 	} {
 		for _, mech := range []string{"SCRAM-SHA-1", "SCRAM-SHA-512"} {
 			t.Run(name+" "+mech, func(t *testing.T) {
-				c, err := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
+				c, err := attempt(t, p, mech, func(c *rawConn, x *scramSide, first string) {
 					x.first(first)
 					c.challenge(challenge(x.nonce))
 				})
@@ -181,21 +80,25 @@ func TestSec_SASL02(t *testing.T) {
 // TestSec_SASL03 says success without having proved to know the password.
 func TestSec_SASL03(t *testing.T) {
 	checkGoroutines(t)
-	const empty = "<success xmlns='" + nsSASL + "'/>"
+	eachProfile(t, testSASL03)
+}
+
+func testSASL03(t *testing.T, p profile) {
+	empty := func(c *rawConn) { c.say("%s", c.profile.encoded("")) }
 	for name, play := range map[string]func(c *rawConn, x *scramSide, first string, proof func() string){
-		"a empty after the proof": func(c *rawConn, x *scramSide, first string, proof func() string) { proof(); c.say(empty) },
+		"a empty after the proof": func(c *rawConn, x *scramSide, first string, proof func() string) { proof(); empty(c) },
 		"a zero length": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			proof()
-			c.say("<success xmlns='" + nsSASL + "'>=</success>")
+			c.say("%s", c.profile.encoded("="))
 		},
 		"b wrong signature":           func(c *rawConn, x *scramSide, first string, proof func() string) { proof(); c.success("v=AAAA") },
-		"c at once":                   func(c *rawConn, x *scramSide, first string, proof func() string) { c.say(empty) },
+		"c at once":                   func(c *rawConn, x *scramSide, first string, proof func() string) { empty(c) },
 		"d with the first message":    func(c *rawConn, x *scramSide, first string, proof func() string) { c.success(x.first(first)) },
 		"e with a signature, at once": func(c *rawConn, x *scramSide, first string, proof func() string) { c.success("v=AAAA") },
 		"f wrong, in a challenge": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			proof()
 			c.challenge("v=AAAA")
-			c.say(empty)
+			empty(c)
 		},
 		"f twice": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			v := proof()
@@ -207,7 +110,7 @@ func TestSec_SASL03(t *testing.T) {
 		"g an error, in a challenge": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			proof()
 			c.challenge("e=other-error")
-			c.say(empty)
+			empty(c)
 		},
 		"h wrong in the last byte": func(c *rawConn, x *scramSide, first string, proof func() string) { c.success(spoil(proof())) },
 		"h without the last byte": func(c *rawConn, x *scramSide, first string, proof func() string) {
@@ -218,20 +121,27 @@ func TestSec_SASL03(t *testing.T) {
 		"i a challenge instead of it": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			proof()
 			c.challenge("")
-			c.say(empty)
+			empty(c)
 		},
 		"j success in a wrong element": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			v := proof()
-			c.say("<success xmlns='urn:wrong'>" + b64(v) + "</success>")
+			c.say("%s", strings.ReplaceAll(c.profile.success(v), c.profile.ns(), "urn:wrong"))
 		},
 		"k features as if it were": func(c *rawConn, x *scramSide, first string, proof func() string) {
 			proof()
-			c.say(header + features(offerBind))
+			if !c.profile.sasl2 {
+				c.say(header)
+			}
+			c.say(features(offerBind))
+		},
+		"l success of the other profile": func(c *rawConn, x *scramSide, first string, proof func() string) {
+			v := proof()
+			c.say("%s", profile{sasl2: !c.profile.sasl2}.success(v))
 		},
 	} {
 		for mech := range scramHashes {
 			t.Run(name+" "+mech, func(t *testing.T) {
-				c, err := attempt(t, mech, func(c *rawConn, x *scramSide, first string) {
+				c, err := attempt(t, p, mech, func(c *rawConn, x *scramSide, first string) {
 					play(c, x, first, func() string {
 						c.challenge(x.first(first))
 						_, final := c.auth()
@@ -252,12 +162,13 @@ func TestSec_SASL03(t *testing.T) {
 		t.Run("f right, in a challenge "+mech, func(t *testing.T) {
 			said := make(chan struct{})
 			r := newRawServer(t, func(c *rawConn) {
-				c.secure(offerSASL(mech))
+				c.profile = p
+				c.secure(p.offer(mech))
 				c.challenge(c.scram())
-				c.auth()
+				c.response()
 				time.Sleep(20 * time.Millisecond)
 				close(said)
-				c.say(empty)
+				empty(c)
 				c.bind(boundTo("alice@example.test/r"))
 			})
 			s := newStream(t, r.config())
@@ -283,10 +194,14 @@ func spoil(v string) string {
 // TestSec_SASL04 asks for few or many iterations.
 func TestSec_SASL04(t *testing.T) {
 	checkGoroutines(t)
+	eachProfile(t, testSASL04)
+}
+
+func testSASL04(t *testing.T, p profile) {
 	for _, i := range []string{"0", "-1", "1", "4095", "1000001", "2147483647", "100000000000000000000", "4096x", "", "4096,i=4096", " 4096"} {
 		t.Run(fmt.Sprintf("%q", i), func(t *testing.T) {
 			begin := time.Now()
-			c, err := attempt(t, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
+			c, err := attempt(t, p, "SCRAM-SHA-256", func(c *rawConn, x *scramSide, first string) {
 				x.iterations = i
 				c.challenge(x.first(first))
 			})
@@ -298,7 +213,8 @@ func TestSec_SASL04(t *testing.T) {
 	}
 	t.Run("ends with ctx", func(t *testing.T) {
 		r := newRawServer(t, func(c *rawConn) {
-			c.secure(offerSASL("SCRAM-SHA-512"))
+			c.profile = p
+			c.secure(p.offer("SCRAM-SHA-512"))
 			name, first := c.auth()
 			x := newScramSide(name)
 			x.iterations = "1000000"
@@ -328,6 +244,10 @@ func TestSec_SASL04(t *testing.T) {
 // TestSec_SASL05 sends challenges that are none.
 func TestSec_SASL05(t *testing.T) {
 	checkGoroutines(t)
+	eachProfile(t, testSASL05)
+}
+
+func testSASL05(t *testing.T, p profile) {
 	encoded := map[string]string{
 		"empty": "", "r": "r", "x": "x", "commas": "=,,,,", "no values": "r=,s=,i=", "NUL": "r=\x00,s=\x00,i=4096",
 		"extension": "m=ext,r=%N,s=AAAA,i=4096", "keys twice": "r=%N,s=AAAA,s=AAAA,i=4096", "order": "s=AAAA,r=%N,i=4096", "no salt": "r=%N,s=,i=4096",
@@ -340,7 +260,7 @@ func TestSec_SASL05(t *testing.T) {
 	run := func(name string, play func(c *rawConn, x *scramSide, first string)) {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
-			c, _ := attempt(t, "SCRAM-SHA-256", play)
+			c, _ := attempt(t, p, "SCRAM-SHA-256", play)
 			lasted(t, begin, 500*time.Millisecond, "Login")
 			if bytes.Contains(c.seen, []byte("<response")) {
 				t.Errorf("the client answered: %q", c.seen)
@@ -355,17 +275,18 @@ func TestSec_SASL05(t *testing.T) {
 	}
 	for name, text := range raw {
 		run(name, func(c *rawConn, x *scramSide, first string) {
-			c.say("%s", "<challenge xmlns='"+nsSASL+"'>"+text+"</challenge>")
+			c.say("%s", p.challenge(text))
 		})
 	}
 	run("good, but for a newline in its base64", func(c *rawConn, x *scramSide, first string) {
 		text := b64(x.first(first))
-		c.say("%s", "<challenge xmlns='"+nsSASL+"'>"+text[:8]+"\n"+text[8:]+"</challenge>")
+		c.say("%s", p.challenge(text[:8]+"\n"+text[8:]))
 	})
 	for name, challenge := range map[string]string{"for ever": "again", "17 KiB": strings.Repeat("x", 17<<10)} {
 		t.Run(name, func(t *testing.T) { // with a mechanism that has no limits of its own
 			r := newRawServer(t, func(c *rawConn) {
-				c.secure(offerSASL("X-PATIENT"))
+				c.profile = p
+				c.secure(p.offer("X-PATIENT"))
 				for c.auth(); ; c.auth() {
 					c.challenge(challenge)
 				}
