@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +58,21 @@ type Config struct {
 	// DirectTLS starts TLS with the first byte (XEP-0368); it goes with Host.
 	// If zero, STARTTLS is used there. DNS says it by itself.
 	DirectTLS bool
+	// Transports are the ways to reach the server, tried in order until one leads to it. If zero, [TCP] alone.
+	Transports []Transport
+	// Proxy is the address of a proxy for all connections: socks5://user:password@host:port, or http: or https: for HTTP CONNECT.
+	// It looks the names of servers up; SRV records are still asked for here.
+	// If zero, connections are made directly.
+	Proxy *url.URL
+	// HTTPClient makes the requests of WebSocket, BOSH and host-meta, and verifies certificates by itself. It replaces Dial and Proxy there.
+	// If zero, the stream does that as it does for TCP.
+	HTTPClient *http.Client
+	// Component logs in as a component of the server (XEP-0114): JID is its domain, Host and Port lead to where the server waits for components,
+	// Credentials are a [Password]. Nothing is bound and no presence sent, every stanza needs an address to go to; those that are sent without a
+	// sender are from JID, any sender at its domain may be given.
+	// There is no STARTTLS: with DirectTLS unset, Host must be this machine unless TLSPolicy is one that says Insecure.
+	// If zero, the stream is that of a client.
+	Component bool
 	// PreferIPv4 tries IPv4 addresses first. If zero, IPv6 is tried first.
 	PreferIPv4 bool
 	// Dial makes the network connection to a host and port; it looks the name up itself.
@@ -101,6 +118,15 @@ type Config struct {
 	// UserAgent describes the client to its own server, where that wants to know (XEP-0388).
 	// If zero, nothing but a random id is told.
 	UserAgent UserAgent
+
+	// InsecureLegacyAuth permits the login of old servers that have no SASL (XEP-0078), and streams without a version:
+	// with a digest of the password, over TLS and with AllowPlain with the password itself. Nothing shows that the server is the right one but its certificate.
+	// If zero, such servers are refused.
+	InsecureLegacyAuth bool
+	// InsecureCompression compresses what is sent after the login where the server offers that (XEP-0138):
+	// how much a message can be compressed tells who listens something of what is in it (CRIME).
+	// If zero, nothing is compressed.
+	InsecureCompression bool
 
 	// Lang is the xml:lang of the stream. If zero, none is sent.
 	Lang string
@@ -153,76 +179,6 @@ type Config struct {
 	OnPanic func(*PanicError)
 }
 
-// Credentials choose the mechanisms that a login may use. Make them with
-// [Password], [PasswordFunc], [Anonymous] or [Mechanisms].
-// None of them ever prints its secret.
-type Credentials interface {
-	// Mechanisms are those to choose from, strongest first.
-	Mechanisms() []sasl.Mechanism
-	// SASL are the identity and the secret for the account.
-	SASL(account JID) sasl.Credentials
-}
-
-type passwordCredentials struct {
-	password func(context.Context) ([]byte, error)
-	mechs    []sasl.Mechanism
-}
-
-var passwordMechanisms = sasl.Default() // read-only
-
-// Password logs in with a password: SCRAM with the strongest hash and channel binding that the server offers,
-// PLAIN only with Config.AllowPlain.
-func Password(password string) Credentials {
-	return PasswordFunc(func(context.Context) ([]byte, error) { return []byte(password), nil })
-}
-
-// PasswordFunc is [Password] with a callback that is asked at each login, on the goroutine of the Authenticate call.
-// The returned bytes are neither kept nor changed. An error ends the login and is returned from it.
-func PasswordFunc(password func(context.Context) ([]byte, error)) Credentials {
-	return &passwordCredentials{password: password, mechs: passwordMechanisms}
-}
-
-// WithUsername makes credentials log in as another user name than the localpart of the account (RFC 6120 section 6.3.8).
-func WithUsername(c Credentials, username string) Credentials {
-	return &usernameCredentials{c, username}
-}
-
-// Anonymous logs in without an account, by the ANONYMOUS mechanism (RFC 4505). The server chooses the address.
-func Anonymous() Credentials {
-	return &passwordCredentials{mechs: []sasl.Mechanism{sasl.Anonymous()}}
-}
-
-// Mechanisms logs in with mechanisms of one's own choice, strongest first, and the password they may ask for.
-// password may be nil where no mechanism needs it.
-func Mechanisms(password func(context.Context) ([]byte, error), mechs ...sasl.Mechanism) Credentials {
-	return &passwordCredentials{password: password, mechs: mechs}
-}
-
-func (c *passwordCredentials) Mechanisms() []sasl.Mechanism { return c.mechs }
-
-func (c *passwordCredentials) SASL(account JID) sasl.Credentials {
-	return sasl.Credentials{Username: account.Local(), Password: c.password}
-}
-
-func (c *passwordCredentials) String() string             { return "xmpp.Credentials(hidden)" }
-func (c *passwordCredentials) GoString() string           { return c.String() }
-func (c *passwordCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
-
-type usernameCredentials struct {
-	Credentials
-	username string
-}
-
-func (c *usernameCredentials) SASL(account JID) sasl.Credentials {
-	s := c.Credentials.SASL(account)
-	s.Username = c.username
-	return s
-}
-
-func (c *usernameCredentials) String() string             { return "xmpp.Credentials(hidden)" }
-func (c *usernameCredentials) GoString() string           { return c.String() }
-func (c *usernameCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
-
 // withDefaults checks the configuration and fills in the zeros.
 func (c Config) withDefaults() (Config, error) {
 	if c.JID.IsZero() {
@@ -237,8 +193,23 @@ func (c Config) withDefaults() (Config, error) {
 	if _, _, err := net.SplitHostPort(c.Host); err == nil {
 		return c, fmt.Errorf("%w: Config.Host %q: the port goes into Config.Port", ErrInvalidParameter, clip(c.Host))
 	}
-	if pc, ok := c.Credentials.(*passwordCredentials); ok && pc.password != nil && c.JID.Local() == "" {
+	if pc, ok := c.Credentials.(*passwordCredentials); ok && pc.password != nil && c.JID.Local() == "" && !c.Component {
 		return c, fmt.Errorf("%w: Config.JID %q has no user part, as in user@domain", ErrInvalidParameter, clip(c.JID.String()))
+	}
+	if c.Component {
+		if err := c.checkComponent(); err != nil {
+			return c, err
+		}
+	}
+	for _, t := range c.Transports {
+		if err := t.check(c.TLSPolicy != TLSRequired); err != nil {
+			return c, err
+		}
+	}
+	if c.Proxy != nil {
+		if _, err := transport.ProxyDial(c.Proxy, nil); err != nil {
+			return c, fmt.Errorf("%w: Config.Proxy: %w", ErrInvalidParameter, err)
+		}
 	}
 	if c.Host == "" && (c.Port != 0 || c.DirectTLS) {
 		return c, fmt.Errorf("%w: Config.Port and DirectTLS need Config.Host", ErrInvalidParameter)
@@ -297,7 +268,12 @@ func setDefault[T comparable](v *T, def T) {
 }
 
 // contentNS is the namespace of stanzas on the wire; "" for that of clients.
-func (c *Config) contentNS() string { return "" }
+func (c *Config) contentNS() string {
+	if c.Component {
+		return nsComponent
+	}
+	return ""
+}
 
 func (c *Config) limits(loggedIn bool) xmlstream.Limits {
 	l := xmlstream.Limits{StanzaBytes: c.MaxStanzaBytesBeforeLogin, Depth: c.MaxDepth, Attrs: c.MaxAttributes, NSDecls: c.MaxNamespaces}

@@ -41,15 +41,18 @@ type conn struct {
 
 	registered atomic.Bool // an account was made on it
 
-	track    *Tracking // of the session on it; nil if it is not tracked
-	call     *call     // that negotiates; guarded by Stream.mu
-	direct   bool      // direct TLS
-	safe     bool      // encrypted by a wire that makes connections by itself
-	wanted   bool      // the application ends it; guarded by Stream.mu
-	once     sync.Once
-	done     chan struct{} // closed when the connection has ended
-	cause    error         // why; read after done
-	readDone chan struct{} // closed when the reader has returned and everything is settled
+	track     *Tracking             // of the session on it; nil if it is not tracked
+	call      *call                 // that negotiates; guarded by Stream.mu
+	direct    bool                  // direct TLS
+	old       bool                  // of a server older than XMPP 1.0
+	zip       *transport.Compressed // nil without compression
+	transport Transport
+	safe      bool // encrypted by a wire that makes connections by itself
+	wanted    bool // the application ends it; guarded by Stream.mu
+	once      sync.Once
+	done      chan struct{} // closed when the connection has ended
+	cause     error         // why; read after done
+	readDone  chan struct{} // closed when the reader has returned and everything is settled
 
 	heard atomic.Bool  // something has come since the last write
 	trips atomic.Int32 // round trips of the negotiation
@@ -203,8 +206,13 @@ func (c *conn) run() {
 			c.readFailed(err)
 			return
 		}
+		if c.zip != nil {
+			c.zip.Completed()
+		}
 		if mode != readHeader && stanza.Is(el, "error", stanza.NSStreams) {
-			c.end(c.s.receivedError(el))
+			err := c.s.receivedError(el)
+			c.redirect(err)
+			c.end(err)
 			return
 		}
 		if mode == readSession {
@@ -236,6 +244,7 @@ func (c *conn) run() {
 
 // readFailed ends the connection after a failed read.
 func (c *conn) readFailed(err error) {
+	c.redirect(err)
 	var xe *xmlstream.Error
 	switch {
 	case errors.Is(err, io.EOF): // the closing tag

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/beevik/etree"
@@ -35,6 +34,11 @@ func (s *Stream) Connect(ctx context.Context) error {
 			s.post(&e.listener, false, func(ctx context.Context) { d.WillConnect(ctx, s) })
 		}
 	}
+	s.mu.Lock()
+	if !s.loggingIn {
+		s.redirects = 0
+	}
+	s.mu.Unlock()
 	cerr := error(&ConnectError{Domain: s.cfg.JID.Domain()}) // for a panic in code of the application
 	up := false
 	defer func() {
@@ -162,13 +166,14 @@ func (s *Stream) connectFailed(ctx context.Context, err error) {
 	}
 }
 
-// connect tries the servers one after another. The error, if any, is a *ConnectError.
+// connect tries the servers one after another, on one transport after another. The error, if any, is a *ConnectError.
 func (s *Stream) connect(ctx context.Context) (*conn, error) {
 	failed := &ConnectError{Domain: s.cfg.JID.Domain()}
 	fail := func(step, addr string, err error) {
 		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			err = context.Cause(ctx) // what the interrupted step says is of no interest
 		}
+		s.log.Debug("xmpp: connecting failed", "addr", clip(addr), "step", step, "err", clip(err.Error()))
 		failed.Attempts = append(failed.Attempts, Attempt{step, addr, err})
 	}
 	domain, err := s.cfg.JID.ASCIIDomain()
@@ -176,31 +181,34 @@ func (s *Stream) connect(ctx context.Context) (*conn, error) {
 		fail("resolve", failed.Domain, err)
 		return nil, failed
 	}
-	s.mu.Lock()
-	prefer := s.prefer
-	s.prefer = nil
-	s.mu.Unlock()
-	targets := []transport.Target{{Host: s.cfg.Host, Port: uint16(s.cfg.Port), DirectTLS: s.cfg.DirectTLS}}
-	if s.cfg.Host == "" {
-		if targets, err = transport.Resolve(ctx, s.cfg.Resolver, domain, transport.Options{}); err != nil {
-			if fail("resolve", domain, err); prefer == nil {
-				return nil, failed
+	left := s.cfg.Transports
+	if len(left) == 0 {
+		left = []Transport{TCP()}
+	}
+	var queue []way
+	if prefer := s.takePrefer(); prefer != nil {
+		queue = []way{*prefer}
+	}
+	for ctx.Err() == nil || len(failed.Attempts) == 0 {
+		if len(queue) == 0 {
+			if len(left) == 0 {
+				break
 			}
+			ways, step, err := s.ways(ctx, left[0], domain)
+			if queue, left = ways, left[1:]; err != nil {
+				fail(step, domain, err)
+			}
+			continue
 		}
-	}
-	if prefer != nil {
-		targets = append([]transport.Target{*prefer}, targets...)
-	}
-	for i, t := range targets {
-		addr := net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
-		c, step, err := s.openInShare(ctx, len(targets)-i, t, addr, domain)
+		w := queue[0]
+		c, step, err := s.openInShare(ctx, len(queue)+len(left), w, domain)
 		if err == nil {
 			return c, nil
 		}
-		s.log.Debug("xmpp: connecting failed", "addr", clip(addr), "step", step, "err", clip(err.Error()))
-		fail(step, addr, err)
-		if ctx.Err() != nil {
-			break
+		fail(step, w.addr(), err)
+		queue = queue[1:]
+		if s.takeRedirect() {
+			queue = append([]way{*s.takePrefer()}, queue...)
 		}
 	}
 	return nil, failed
@@ -208,80 +216,110 @@ func (s *Stream) connect(ctx context.Context) (*conn, error) {
 
 // openInShare is open within a fair share of the time that is left for that many servers:
 // one that takes the connection and then says nothing must not keep the others from their turn.
-func (s *Stream) openInShare(ctx context.Context, servers int, t transport.Target, addr, domain string) (_ *conn, step string, err error) {
+func (s *Stream) openInShare(ctx context.Context, servers int, w way, domain string) (_ *conn, step string, err error) {
 	if end, ok := ctx.Deadline(); ok && servers > 1 {
 		share, cancel := context.WithTimeoutCause(ctx, time.Until(end)/time.Duration(servers), ErrNegotiationTimeout)
 		defer cancel()
 		ctx = share
 	}
-	return s.open(ctx, t, addr, domain)
+	return s.open(ctx, w, domain)
 }
 
 // open connects to one server and negotiates up to the features after TLS. step tells what failed.
-func (s *Stream) open(ctx context.Context, t transport.Target, addr, domain string) (_ *conn, step string, err error) {
+func (s *Stream) open(ctx context.Context, w way, domain string) (_ *conn, step string, err error) {
 	s.mu.Lock()
 	s.state = StateConnecting
 	s.mu.Unlock()
-	nc, err := s.dial(ctx, t, addr)
+	if w.kind != overTCP {
+		return s.openWeb(ctx, w)
+	}
+	nc, err := s.dial(ctx, w.target, w.addr())
 	if err != nil {
 		return nil, "dial", err
 	}
-	for _, e := range s.delegates.all() {
-		if d := e.v.Negotiation; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.SocketDidConnect(ctx, s, nc) })
-		}
+	c := newConn(s, nc, w.addr())
+	c.transport, c.direct = w.Transport, w.target.DirectTLS
+	if step, err := s.negotiate(ctx, c, domain); err != nil {
+		return nil, step, err
 	}
-	c := newConn(s, nc, addr)
+	return c, "", nil
+}
+
+// negotiate goes as far on a connection as is possible before the login.
+func (s *Stream) negotiate(ctx context.Context, c *conn, domain string) (step string, err error) {
 	s.mu.Lock()
 	c.call = s.call
 	s.mu.Unlock()
-	ok := false
+	started, ok := false, false
 	defer func() {
 		if !ok { // an error, or a panic in code of the application
 			c.end(err)
-			if c.wire != nil {
+			if started {
 				<-c.readDone
 			}
 		}
 	}()
-	if c.direct = t.DirectTLS; c.direct {
+	if c.direct {
 		if err := c.handshake(ctx, domain, true); err != nil {
-			return nil, "TLS", err
+			return "TLS", err
 		}
 	}
+	started = true
 	c.start()
-	defer func() { ok = err == nil }()
 	for _, e := range s.delegates.all() {
 		if d := e.v.Negotiation; d != nil {
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartNegotiation(ctx, s) })
 		}
 	}
 	if err := c.openStream(ctx, false); err != nil {
-		return nil, "stream", err
+		return "stream", err
 	}
-	if c.secure() {
-		return c, "", nil
+	if c.secure() || s.cfg.Component {
+		ok = true
+		return "", nil
 	}
 	offer := stanza.Child(c.features.Load(), "starttls", nsStartTLS)
 	switch {
-	case s.cfg.TLSPolicy == InsecureTLSAllowed && stanza.Child(offer, "required", nsStartTLS) == nil:
-		return c, "", nil
-	case offer == nil && s.cfg.TLSPolicy == InsecureTLSPreferred:
-		return c, "", nil
-	case offer == nil:
+	case s.cfg.TLSPolicy == InsecureTLSAllowed && stanza.Child(offer, "required", nsStartTLS) == nil,
+		offer == nil && s.cfg.TLSPolicy == InsecureTLSPreferred, c.raw == nil && s.cfg.TLSPolicy != TLSRequired:
+		ok = true
+		return "", nil
+	case offer == nil || c.raw == nil:
 		// RFC 7590 section 3.1 lets a client try although nothing was offered; nothing is gained by it.
-		return nil, "starttls", ErrTLSRequired
+		return "starttls", ErrTLSRequired
 	}
-	if step, err := c.startTLS(ctx, domain); err != nil {
-		return nil, step, err
-	}
-	return c, "", nil
+	step, err = c.startTLS(ctx, domain)
+	ok = err == nil
+	return step, err
 }
 
 // dial makes the network connection. It returns when ctx ends, also where a dialer of the application's does not.
 func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net.Conn, error) {
-	if s.cfg.Dial == nil {
-		d := net.Dialer{KeepAlive: 30 * time.Second}
+	nc, err := s.dialBelow(ctx, t, addr)
+	if err == nil {
+		for _, e := range s.delegates.all() {
+			if d := e.v.Negotiation; d != nil {
+				s.post(&e.listener, false, func(ctx context.Context) { d.SocketDidConnect(ctx, s, nc) })
+			}
+		}
+	}
+	return nc, err
+}
+
+func (s *Stream) dialBelow(ctx context.Context, t transport.Target, addr string) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: 30 * time.Second}
+	switch {
+	case s.cfg.Proxy != nil:
+		below := d.DialContext
+		if s.cfg.Dial != nil {
+			below = s.cfg.Dial
+		}
+		through, err := transport.ProxyDial(s.cfg.Proxy, below)
+		if err != nil {
+			return nil, err
+		}
+		return transport.DialName(ctx, through, t)
+	case s.cfg.Dial == nil:
 		return transport.Dial(ctx, s.cfg.Resolver, d.DialContext, t, !s.cfg.PreferIPv4)
 	}
 	if t.Timeout > 0 { // others are behind it
@@ -320,6 +358,10 @@ func (s *Stream) dial(ctx context.Context, t transport.Target, addr string) (net
 func (c *conn) openStream(ctx context.Context, restart bool) error {
 	c.setState(StateOpening)
 	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, Version: "1.0"}
+	content := stanza.NSClient
+	if c.s.cfg.Component {
+		content, h.Version = nsComponent, ""
+	}
 	if c.secure() && c.s.cfg.JID.Local() != "" {
 		// Only where nobody else can read it, RFC 6120 section 4.7.1.
 		h.From = c.s.cfg.JID.Bare().String()
@@ -334,12 +376,20 @@ func (c *conn) openStream(ctx context.Context, restart bool) error {
 	if err != nil {
 		return err
 	}
-	if ns := stanza.DefaultNamespace(el); ns != stanza.NSClient {
+	if ns := stanza.DefaultNamespace(el); ns != content {
 		c.fail("invalid-namespace", ErrUnexpectedElement)
 		return fmt.Errorf("%w: a stream of namespace %s", ErrUnexpectedElement, clip(ns))
 	}
 	c.header.Store(el)
+	if c.s.cfg.Component { // there are no features
+		c.setState(StateNegotiating)
+		return nil
+	}
 	if v := stanza.AttrFloat(el, "version", 0); v < 1 {
+		if c.old = c.s.cfg.InsecureLegacyAuth && (c.secure() || c.s.cfg.TLSPolicy != TLSRequired); c.old {
+			c.setState(StateNegotiating)
+			return nil
+		}
 		err := fmt.Errorf("%w: a server older than XMPP 1.0", ErrUnsupported)
 		if !c.secure() && c.s.cfg.TLSPolicy == TLSRequired {
 			err = fmt.Errorf("%w: %w", ErrTLSRequired, err)

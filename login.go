@@ -23,6 +23,17 @@ func (s *Stream) Login(ctx context.Context) error {
 	case creds == nil:
 		return ErrNoCredentials
 	}
+	s.followRedirects(true)
+	defer s.followRedirects(false)
+	for {
+		err := s.login(ctx, creds)
+		if err == nil || !s.takeRedirect() || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (s *Stream) login(ctx context.Context, creds Credentials) error {
 	if err := s.Connect(ctx); err != nil && !(errors.Is(err, ErrInvalidState) && s.IsConnected()) {
 		return err
 	}
@@ -60,7 +71,7 @@ func (s *Stream) appear(p *stanza.Presence) error {
 
 // initialPresence is what Login sends on a new session, nil for nothing.
 func (s *Stream) initialPresence() *stanza.Presence {
-	if s.cfg.NoInitialPresence {
+	if s.cfg.NoInitialPresence || s.cfg.Component {
 		return nil
 	}
 	s.mu.Lock()
@@ -176,6 +187,7 @@ type login struct {
 	attempt   attempt          // the exchange under way
 	binder    Binder           // nil if the stream binds by itself
 	asksBind  bool             // the delegates were asked for a Binder
+	bound     JID              // by a login that binds as well; zero if that is to be done
 	inlined   *InlineResult    // what came with success; nil without SASL2
 	early     []*etree.Element // what came before the session and is for it
 	over      func()           // tells how the session before has ended; nil if it was over, or goes on
@@ -189,11 +201,16 @@ func (l *login) run(ctx context.Context) (old *session, kind SessionKind, err er
 	if err := l.prove(ctx); err != nil {
 		return nil, kind, err
 	}
-	l.step = "bind"
-	l.c.setState(StateBinding)
-	kind, jid, err := l.bind(ctx)
-	if err != nil {
-		return nil, kind, err
+	jid := l.bound
+	switch {
+	case l.s.cfg.Component:
+		jid = l.s.cfg.JID
+	case jid.IsZero():
+		l.step = "bind"
+		l.c.setState(StateBinding)
+		if kind, jid, err = l.bind(ctx); err != nil {
+			return nil, kind, err
+		}
 	}
 	if kind == SessionNew {
 		if err := l.session(ctx); err != nil {

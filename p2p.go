@@ -41,8 +41,8 @@ func NewP2P(cfg Config) (*Stream, error) {
 		return nil, fmt.Errorf("%w: Config.JID %q is not user@machine", ErrInvalidParameter, clip(cfg.JID.String()))
 	case cfg.TLSPolicy != InsecureTLSAllowed && cfg.TLSPolicy != InsecureTLSPreferred:
 		return nil, fmt.Errorf("%w: a serverless stream is not encrypted: Config.TLSPolicy must permit that", ErrInvalidParameter)
-	case cfg.Credentials != nil || cfg.Host != "":
-		return nil, fmt.Errorf("%w: a serverless stream has no Config.Credentials and no Config.Host", ErrInvalidParameter)
+	case cfg.Credentials != nil || cfg.Host != "" || len(cfg.Transports) > 0 || cfg.Component || cfg.Proxy != nil:
+		return nil, fmt.Errorf("%w: a serverless stream has no Config.Credentials, Host, Transports, Component or Proxy", ErrInvalidParameter)
 	}
 	s, err := New(cfg)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/sasl"
@@ -25,7 +26,7 @@ const (
 func (l *login) prove(ctx context.Context) error {
 	s, c := l.s, l.c
 	// The one place from which credentials are written, so the one place where the policy is enforced.
-	if !c.secure() && s.cfg.TLSPolicy == TLSRequired {
+	if !c.secure() && s.cfg.TLSPolicy == TLSRequired && !s.cfg.Component {
 		l.refused = true
 		return ErrTLSRequired
 	}
@@ -34,8 +35,14 @@ func (l *login) prove(ctx context.Context) error {
 		return err
 	}
 	s.useCredentials(l.creds)
+	switch {
+	case s.cfg.Component:
+		return l.handshake(ctx)
+	case l.isLegacy():
+		return l.legacy(ctx)
+	}
 	// ejabberd 26 looks an account up where the stream begins: by SASL2 it does not know one that was made later.
-	l.sasl2 = c.secure() && !s.cfg.NoSASL2 && !c.registered.Load() && stanza.Child(c.features.Load(), "authentication", nsSASL2) != nil
+	l.sasl2 = c.usesSASL2()
 	if err := l.sasl(ctx); err != nil {
 		return err
 	}
@@ -50,9 +57,22 @@ func (l *login) prove(ctx context.Context) error {
 	}
 	_ = l.remember(ctx)
 	if !l.sasl2 {
-		return c.openStream(ctx, true)
+		if err := c.openStream(ctx, true); err != nil {
+			return err
+		}
+	}
+	if l.inlined == nil || l.inlined.bound == nil && stanza.Child(l.inlined.success, "resumed", nsSM) == nil {
+		return c.compress(ctx)
 	}
 	return nil
+}
+
+// usesSASL2 reports whether the login is that of XEP-0388.
+func (c *conn) usesSASL2() bool {
+	f := c.features.Load()
+	// XEP-0206 section 5 knows the other one only, and there are servers that answer nothing to this one in requests.
+	classic := c.transport.kind == overBOSH && stanza.Child(f, "mechanisms", nsSASL) != nil
+	return c.secure() && !classic && !c.s.cfg.NoSASL2 && !c.registered.Load() && stanza.Child(f, "authentication", nsSASL2) != nil
 }
 
 // sasl runs SASL: the profile of RFC 6120 section 6, or that of XEP-0388.
@@ -103,7 +123,9 @@ func (l *login) offer() sasl.Offer {
 // channel gives the channel binding data of the connection, nil if there is none.
 func (l *login) channel() func(string) ([]byte, error) {
 	state, bound, ok := l.c.tlsState()
-	if !ok {
+	plus := slices.ContainsFunc(mechanismsOf(l.features(), l.sasl2), func(m string) bool { return strings.HasSuffix(m, "-PLUS") })
+	if !ok || l.c.web != nil && !plus {
+		// A server does not see the TLS connection of a proxy in front of it, and takes a client that does for one that was deceived.
 		return nil
 	}
 	data := sasl.Bindings(&state)

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,6 +29,7 @@ func (s *Stream) ConnectionState() (state tls.ConnectionState, ok bool) {
 
 // Security is what protects a connection.
 type Security struct {
+	Transport      string // "TCP", "direct TLS", "WebSocket" or "BOSH"; empty when not connected
 	TLS            bool
 	TLSVersion     uint16 // such as tls.VersionTLS13
 	CipherSuite    uint16
@@ -48,9 +50,14 @@ func (s *Stream) Security() Security {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c := s.conn; c != nil {
+		if sec.Transport = (Transport{kind: c.transport.kind}).String(); c.direct {
+			sec.Transport = "direct TLS"
+		}
+	}
 	if s.authed {
 		used := s.used
-		used.TLS, used.TLSVersion, used.CipherSuite = sec.TLS, sec.TLSVersion, sec.CipherSuite
+		used.Transport, used.TLS, used.TLSVersion, used.CipherSuite = sec.Transport, sec.TLS, sec.TLSVersion, sec.CipherSuite
 		return used
 	}
 	return sec
@@ -111,33 +118,16 @@ func (c *conn) eager(since time.Time) bool {
 // handshake runs TLS on the connection. The reader and the writer are idle.
 func (c *conn) handshake(ctx context.Context, domain string, direct bool) error {
 	s := c.s
-	for _, e := range s.delegates.all() {
-		if d := e.v.Secure; d != nil {
-			s.post(&e.listener, false, func(ctx context.Context) { d.WillSecure(ctx, s) })
-		}
-	}
-	base, err := s.askTLS(ctx, &tls.Config{RootCAs: s.cfg.RootCAs, DynamicRecordSizingDisabled: true})
+	s.postWillSecure()
+	base, err := s.baseTLS(ctx)
 	if err != nil {
 		return err
 	}
-	if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
-		return fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
-	}
-	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
 	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
 	verify := cfg.VerifyConnection
 	asking := ctx // not kept by the connection, as long as it lasts
 	defer func() { asking = nil }()
-	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-		err := verify(cs)
-		if asked, err := s.askTrust(asking, cs, err); asked {
-			return err
-		}
-		if s.cfg.InsecureSkipVerify {
-			return nil
-		}
-		return err
-	}
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error { return s.trusts(asking, cs, verify(cs)) }
 	tc := tls.Client(transport.ReadAhead(c.raw, c.eager), cfg)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -148,13 +138,39 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 	c.nc = tc
 	c.tls.Store(tc)
 	c.trips.Add(handshakeTrips(tc.ConnectionState()))
-	for _, e := range s.delegates.all() {
-		if d := e.v.Secure; d != nil {
-			state := tc.ConnectionState()
-			s.post(&e.listener, false, func(ctx context.Context) { d.DidSecure(ctx, s, state) })
-		}
-	}
+	s.postDidSecure(tc.ConnectionState())
 	return nil
+}
+
+// baseTLS is what the application says of handshakes.
+func (s *Stream) baseTLS(ctx context.Context) (*tls.Config, error) {
+	base := &tls.Config{RootCAs: s.cfg.RootCAs, DynamicRecordSizingDisabled: true}
+	s.mu.Lock()
+	creds := cmp.Or(s.newCreds, s.cfg.Credentials, s.lastCreds)
+	s.mu.Unlock()
+	if c, ok := creds.(*certificateCredentials); ok {
+		base.Certificates = []tls.Certificate{c.cert}
+	}
+	base, err := s.askTLS(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	if base.InsecureSkipVerify && !s.cfg.InsecureSkipVerify {
+		return nil, fmt.Errorf("%w: Config.TLS leaves verification off; that needs Config.InsecureSkipVerify", ErrInvalidParameter)
+	}
+	base.DynamicRecordSizingDisabled = true // a batch of stanzas is one record where it fits
+	return base, nil
+}
+
+// trusts decides about a certificate, of which the ordinary verification says err.
+func (s *Stream) trusts(ctx context.Context, cs tls.ConnectionState, err error) error {
+	if asked, answer := s.askTrust(ctx, cs, err); asked {
+		return answer
+	}
+	if s.cfg.InsecureSkipVerify {
+		return nil
+	}
+	return err
 }
 
 // handshakeTrips is how many round trips a handshake took.

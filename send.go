@@ -72,6 +72,11 @@ func (s *Stream) prepare(ctx context.Context, e stanza.Elementer) (o outgoing, e
 	if o.st, _ = s.intercept(ctx, o.st, true); o.st == nil {
 		return o, ErrDropped
 	}
+	if s.cfg.Component {
+		if o.st, err = s.fromComponent(o.st); err != nil {
+			return o, err
+		}
+	}
 	if s.p2p {
 		if o.st, err = s.toPeer(o.st); err != nil {
 			return o, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/beevik/etree"
-	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/sasl"
 	"github.com/go-xmppframework/xmpp/stanza"
 )
@@ -102,9 +101,12 @@ type Stream struct {
 	ending     *ending // of the connection, or the attempt, that there is or was last
 	final      *ending // of those that follow each other while the stream is supervised: what Wait waits for
 	supervisor *supervision
-	givenUp    *givenUp          // not nil while the attempt that is under way is the last for a session that is held
-	held       bool              // the session outlives its connection
-	prefer     *transport.Target // of the next Connect
+	givenUp    *givenUp // not nil while the attempt that is under way is the last for a session that is held
+	held       bool     // the session outlives its connection
+	prefer     *way     // of the next Connect
+	redirected bool     // prefer is where a server has sent the client to
+	redirects  int      // of this Connect, or Login
+	loggingIn  bool     // Login connects
 	serverJID  JID
 	remoteJID  JID // of a stream of NewP2P
 	hadSession bool

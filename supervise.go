@@ -91,7 +91,7 @@ func (s *Stream) PreferAddr(addr string, directTLS bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.prefer = &transport.Target{Host: host, Port: uint16(port), DirectTLS: directTLS}
+	s.prefer = &way{target: transport.Target{Host: host, Port: uint16(port), DirectTLS: directTLS}}
 	return nil
 }
 

@@ -60,16 +60,16 @@ type CSI struct {
 	delegates xmpp.Delegates[Delegate]
 	cfg       Config
 
-	mu       sync.Mutex
-	want     state
-	auto     bool        // want is inactive by itself
-	told     state       // queued last on this connection
-	never    bool        // this session was told of from its beginning, and was never inactive
-	session  int         // counts them, resumptions too
-	sending  bool        // somebody is in tell
-	first    bool        // the first broadcast of presence is still to come
-	last     time.Time   // when the application was busy last
-	timer    *time.Timer // nil before the first session, and without Automatic
+	mu      sync.Mutex
+	want    state
+	auto    bool        // want is inactive by itself
+	told    state       // queued last on this connection
+	never   bool        // this session was told of from its beginning, and was never inactive
+	session int         // counts them, resumptions too
+	sending bool        // somebody is in tell
+	first   bool        // the first broadcast of presence is still to come
+	last    time.Time   // when the application was busy last
+	timer   *time.Timer // nil before the first session, and without Automatic
 }
 
 // New makes a module that is not active yet.
