@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -78,13 +79,19 @@ func (l *login) recall(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("xmpp: what is remembered of logins cannot be read: %w", err)
 	}
-	s.mu.Lock()
-	if s.noToken { // that of other credentials
-		l.record.dropToken()
-		s.noToken = false
-	}
-	s.mu.Unlock()
 	l.recalled = l.record
+	s.mu.Lock()
+	drop := s.noToken
+	s.noToken = false
+	s.mu.Unlock()
+	if drop { // that of other credentials: it must not come back when this login fails
+		l.record.dropToken()
+		if l.remember(ctx) != nil {
+			s.mu.Lock()
+			s.noToken = true
+			s.mu.Unlock()
+		}
+	}
 	return nil
 }
 
@@ -162,7 +169,7 @@ func (l *login) usesTokens(account sasl.Credentials) bool {
 // selectToken picks the mechanism for a token, among names.
 func (l *login) selectToken(offer sasl.Offer, names ...string) (sasl.Choice, bool) {
 	offer.Mechanisms = names
-	choices, err := sasl.SelectHT(offer, sasl.Policy{InsecureUnboundToken: l.s.cfg.InsecureUnboundTokens})
+	choices, err := sasl.SelectHT(offer, sasl.Policy{InsecureUnboundToken: l.s.cfg.InsecureUnboundTokens, Minimum: l.s.cfg.MinMechanism})
 	if err != nil {
 		return sasl.Choice{}, false
 	}
@@ -193,7 +200,7 @@ func (l *login) fast(ctx context.Context, offer sasl.Offer, params sasl.Params) 
 	params.BindingType = choice.BindingType
 	l.attempt.token = true
 	err = l.try(ctx, choice, params)
-	if !l.refused {
+	if ae := new(*AuthError); !l.refused || !errors.As(err, ae) { // the server has not said no to it
 		return true, err
 	}
 	l.s.log.Debug("xmpp: a token was refused", "err", logged(err))
@@ -209,7 +216,7 @@ func (l *login) inlineTokens(in *Inline) {
 	switch {
 	case a.token:
 		in.Add(stanza.New("fast", nsFAST).A("count", fmt.Sprint(l.record.TokenCount)))
-	case l.usesTokens(a.params.Credentials) && l.record.Token == "":
+	case l.usesTokens(a.params.Credentials): // one that there is could not be used
 		if choice, ok := l.selectToken(*a.params.Offer, l.tokenMechanisms()...); ok {
 			a.asksFor = choice.Mechanism.Name
 			in.Add(stanza.New("request-token", nsFAST).A("mechanism", a.asksFor))
