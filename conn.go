@@ -47,8 +47,9 @@ type conn struct {
 	old       bool                  // of a server older than XMPP 1.0
 	zip       *transport.Compressed // nil without compression
 	transport Transport
-	safe      bool // encrypted by a wire that makes connections by itself
-	wanted    bool // the application ends it; guarded by Stream.mu
+	safe      bool                  // encrypted by a wire that makes connections by itself
+	wanted    bool                  // the application ends it; guarded by Stream.mu
+	verdict   atomic.Pointer[error] // why it is about to end, whatever goes wrong with the last words; nil while nothing is known
 	once      sync.Once
 	done      chan struct{} // closed when the connection has ended
 	cause     error         // why; read after done
@@ -136,6 +137,9 @@ func (c *conn) overBytes() {
 // cause nil means an ordinary end.
 func (c *conn) end(cause error) {
 	c.once.Do(func() {
+		if v := c.verdict.Load(); v != nil {
+			cause = *v
+		}
 		c.cause = cause
 		close(c.done)
 		if c.raw != nil {
@@ -248,6 +252,7 @@ func (c *conn) readFailed(err error) {
 	var xe *xmlstream.Error
 	switch {
 	case errors.Is(err, io.EOF): // the closing tag
+		c.verdict.CompareAndSwap(nil, new(error))
 		c.w.raw(c.wire.AppendFooter(nil), true)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
@@ -273,12 +278,15 @@ func (c *conn) fail(condition string, err error) {
 // failLocal is fail for the error of a Tracker.
 func (c *conn) failLocal(err error) {
 	if se := (*StreamError)(nil); errors.As(err, &se) && se.Local {
+		c.verdict.CompareAndSwap(nil, &err)
 		c.sendError(se)
 	}
 	c.end(err)
 }
 
 func (c *conn) failWith(se *StreamError) {
+	err := error(se)
+	c.verdict.CompareAndSwap(nil, &err)
 	c.sendError(se)
 	c.end(se)
 }
@@ -471,6 +479,7 @@ func (m *meter) WillWrite() {
 }
 
 func (m *meter) DidWrite(n int) {
+	m.w.writingSince.Store(0) // a wire may write by itself, too: pings, and answers to them
 	m.w.lastWrite.Store((*conn)(m).now())
 	m.s.stats.bytesSent.Add(uint64(n))
 }

@@ -237,10 +237,11 @@ func (l *login) inlineUpgrades(in *Inline, auth *etree.Element) {
 	if a.token || a.choice.BindingType == "" || !strings.HasPrefix(l.mechanism, "SCRAM-") || a.params.Credentials.Password == nil {
 		return
 	}
-	offered, best := mechanismsOf(l.features(), true), ""
+	offered, best, rank := mechanismsOf(l.features(), true), "", sasl.Rank(strings.TrimSuffix(l.mechanism, "-PLUS"))
 	for u := range stanza.Children(auth, "upgrade", nsUpgrade) {
-		if task := stanza.Text(u); !slices.Contains(offered, upgraded(task)) && sasl.Rank(upgraded(task)) > sasl.Rank(upgraded(best)) {
-			best = task
+		task := stanza.Text(u)
+		if r := sasl.Rank(upgraded(task)); r > rank && !slices.Contains(offered, upgraded(task)) {
+			best, rank = task, r
 		}
 	}
 	if best != "" {
