@@ -81,14 +81,20 @@ func (l *login) recall(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("xmpp: what is remembered of logins cannot be read: %w", err)
 	}
-	s.mu.Lock()
-	if s.noToken { // that of other credentials
-		l.record.dropToken()
-		s.noToken = false
-	}
-	s.mu.Unlock()
 	if l.recalled = l.record; s.noOffer {
 		l.record.Offer = ""
+	}
+	s.mu.Lock()
+	drop := s.noToken
+	s.noToken = false
+	s.mu.Unlock()
+	if drop { // that of other credentials: it must not come back when this login fails
+		l.record.dropToken()
+		if l.remember(ctx) != nil {
+			s.mu.Lock()
+			s.noToken = true
+			s.mu.Unlock()
+		}
 	}
 	return nil
 }
@@ -167,7 +173,7 @@ func (l *login) usesTokens(account sasl.Credentials) bool {
 // selectToken picks the mechanism for a token, among names.
 func (l *login) selectToken(offer sasl.Offer, names ...string) (sasl.Choice, bool) {
 	offer.Mechanisms = names
-	choices, err := sasl.SelectHT(offer, sasl.Policy{InsecureUnboundToken: l.s.cfg.InsecureUnboundTokens})
+	choices, err := sasl.SelectHT(offer, sasl.Policy{InsecureUnboundToken: l.s.cfg.InsecureUnboundTokens, Minimum: l.s.cfg.MinMechanism})
 	if err != nil {
 		return sasl.Choice{}, false
 	}
@@ -205,7 +211,7 @@ func (l *login) inlineTokens(in *Inline) {
 	switch {
 	case a.token:
 		in.Add(stanza.New("fast", nsFAST).A("count", fmt.Sprint(l.record.TokenCount)))
-	case l.usesTokens(a.params.Credentials) && l.record.Token == "":
+	case l.usesTokens(a.params.Credentials): // one that there is could not be used
 		if choice, ok := l.selectToken(*a.params.Offer, l.tokenMechanisms()...); ok {
 			a.asksFor = choice.Mechanism.Name
 			in.Add(stanza.New("request-token", nsFAST).A("mechanism", a.asksFor))

@@ -91,11 +91,11 @@ func (l *login) sasl(ctx context.Context) error {
 	s := l.s
 	params, offer := l.params()
 	if choice, ok := l.token(ctx, params); ok {
-		if err := l.try(ctx, choice, params); !l.refused {
+		err := l.try(ctx, choice, params)
+		if ae := (*AuthError)(nil); !l.refused || !errors.As(err, &ae) { // the server has not said no to it
 			return err
-		} else {
-			l.notToken(ctx, err)
 		}
+		l.notToken(ctx, err)
 	}
 	choices, err := l.choose(offer)
 	if err != nil {
