@@ -81,10 +81,11 @@ func (l *login) recall(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("xmpp: what is remembered of logins cannot be read: %w", err)
 	}
-	if l.recalled = l.record; s.noOffer {
+	l.recalled = l.record
+	s.mu.Lock()
+	if s.noOffer {
 		l.record.Offer = ""
 	}
-	s.mu.Lock()
 	drop := s.noToken
 	s.noToken = false
 	s.mu.Unlock()
