@@ -116,15 +116,43 @@ func (l *login) bindResource(ctx context.Context) (JID, error) {
 }
 
 func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
-	payload := stanza.New("bind", nsBind)
-	if resource != "" {
-		payload.C("resource").T(resource)
+	req := stanza.NewIQ(stanza.Set, JID{}, bindRequest(resource))
+	var iq *stanza.IQ
+	var err error
+	if ahead := l.bindIQ; ahead != nil {
+		l.bindIQ = nil
+		iq, err = l.c.await(ctx, ahead)
+	} else {
+		iq, err = l.c.request(ctx, req)
 	}
-	iq, err := l.request(ctx, payload)
 	if err != nil {
 		return JID{}, err
 	}
 	return l.boundJID(iq)
+}
+
+// bindAhead is the request to bind, to be sent with the header of the stream after authentication, where it is known to come next; else nil.
+func (l *login) bindAhead(ctx context.Context) []byte {
+	cfg := &l.s.cfg
+	if !cfg.Pipelining || cfg.InsecureCompression || l.findBinder(ctx) != nil || l.binder != nil {
+		return nil
+	}
+	req := stanza.NewIQ(stanza.Set, JID{}, bindRequest(cfg.JID.Resource()))
+	req.SetID(cfg.NewID())
+	b, err := l.c.wire.AppendElement(nil, req.Element())
+	if err != nil {
+		return nil
+	}
+	l.bindIQ = req
+	return b
+}
+
+func bindRequest(resource string) stanza.Elementer {
+	payload := stanza.New("bind", nsBind)
+	if resource != "" {
+		payload.C("resource").T(resource)
+	}
+	return payload
 }
 
 // request asks the server something as a part of the negotiation.
@@ -143,6 +171,11 @@ func (c *conn) request(ctx context.Context, req *stanza.IQ) (*stanza.IQ, error) 
 	if err := c.sendElement(req); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
+	return c.await(ctx, req)
+}
+
+// await waits for the answer to a request that was sent.
+func (c *conn) await(ctx context.Context, req *stanza.IQ) (*stanza.IQ, error) {
 	el, err := c.receive(ctx)
 	if err != nil {
 		return nil, err

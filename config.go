@@ -106,6 +106,10 @@ type Config struct {
 	// the messages that came while nobody was online: they are to be fetched from the archive.
 	// If zero, it is bound afterwards, unless a module that fetches them is active: a [CatchUpper].
 	Bind2 bool
+	// Pipelining saves round trips: STARTTLS is asked for with the stream's header, and from the second login on (with Logins, also of an earlier process)
+	// the login is begun with it, by what the server offered the last time. A server that does not bear it costs one more attempt.
+	// If zero, that is done only with servers that say when their offer changes (XEP-0509).
+	Pipelining bool
 	// NoFAST leaves out tokens (XEP-0484). If zero, Login asks for one where it is offered, and logs in with it from then on;
 	// the credentials are used again when the server does not take it any more.
 	NoFAST bool

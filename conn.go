@@ -44,6 +44,7 @@ type conn struct {
 	track     *Tracking             // of the session on it; nil if it is not tracked
 	call      *call                 // that negotiates; guarded by Stream.mu
 	direct    bool                  // direct TLS
+	ahead     *login                // whose first element was sent with the stream's header
 	old       bool                  // of a server older than XMPP 1.0
 	zip       *transport.Compressed // nil without compression
 	transport Transport

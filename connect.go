@@ -271,7 +271,13 @@ func (s *Stream) negotiate(ctx context.Context, c *conn, domain string) (step st
 			s.post(&e.listener, false, func(ctx context.Context) { d.DidStartNegotiation(ctx, s) })
 		}
 	}
-	if err := c.openStream(ctx, false); err != nil {
+	var behind []byte
+	if c.secure() {
+		behind = c.plan(ctx)
+	} else if c.startsTLSAhead() {
+		behind = []byte(startTLS)
+	}
+	if err := c.openStream(ctx, false, behind...); err != nil {
 		return "stream", err
 	}
 	if c.secure() || s.cfg.Component {
@@ -355,7 +361,8 @@ func (s *Stream) dialBelow(ctx context.Context, t transport.Target, addr string)
 
 // openStream sends a stream header and waits for the server's, and for its features.
 // restart is set for all but the first: the element received last has ended the stream before.
-func (c *conn) openStream(ctx context.Context, restart bool) error {
+// behind goes along with the header, by the same write.
+func (c *conn) openStream(ctx context.Context, restart bool, behind ...byte) error {
 	c.setState(StateOpening)
 	h := xmlstream.Header{To: c.s.cfg.JID.Domain(), Lang: c.s.cfg.Lang, Version: "1.0"}
 	content := stanza.NSClient
@@ -371,7 +378,7 @@ func (c *conn) openStream(ctx context.Context, restart bool) error {
 		c.wire.Restart()
 		c.resume(readHeader)
 	}
-	c.w.raw(c.wire.AppendHeader(nil, h), false)
+	c.w.rawBehind(c.wire.AppendHeader(nil, h), behind)
 	el, err := c.receive(ctx)
 	if err != nil {
 		return err
@@ -438,7 +445,9 @@ func (c *conn) established(ctx context.Context) bool {
 	s.conn, s.state, s.direct = c, StateConnected, c.direct
 	s.log.Debug("xmpp: connected", "addr", clip(c.addr), "tls", c.secure())
 	s.postDidConnect()
-	c.rest()
+	if c.ahead == nil {
+		c.rest()
+	}
 	return true
 }
 

@@ -167,6 +167,11 @@ func (l *login) inline(ctx context.Context) (*Inline, error) {
 			return nil, err
 		}
 	}
+	if l.offered != nil {
+		if version := stanza.Child(l.offered, "config-version", nsConfig); version != nil {
+			in.Add(stanza.Raw(version.Copy()))
+		}
+	}
 	l.inlineTokens(in)
 	l.inlineUpgrades(in, auth)
 	return in, nil

@@ -25,12 +25,21 @@ func (s *Stream) Login(ctx context.Context) error {
 	}
 	s.followRedirects(true)
 	defer s.followRedirects(false)
+	s.planLogin(creds)
+	defer s.planLogin(nil)
 	for {
 		err := s.login(ctx, creds)
-		if err == nil || !s.takeRedirect() || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || s.isClosing() || !s.takeRedirect() && !s.forgetOffer(err) {
 			return err
 		}
 	}
+}
+
+// planLogin begins, or ends, a Login with those credentials.
+func (s *Stream) planLogin(creds Credentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.planned, s.wasAhead, s.noOffer = creds, false, false
 }
 
 func (s *Stream) login(ctx context.Context, creds Credentials) error {
@@ -38,6 +47,9 @@ func (s *Stream) login(ctx context.Context, creds Credentials) error {
 		return err
 	}
 	c, old, kind, err := s.authenticate(ctx, creds, true)
+	if cur := s.current(); c == nil && cur != nil && cur.ahead != nil { // nobody waits for the answer
+		cur.end(err)
+	}
 	if p := s.initialPresence(); err == nil && kind != SessionResumed && p != nil {
 		if kind == sessionAfresh { // who is there the server tells only to who was not there himself
 			err = s.appear(stanza.NewPresence(stanza.Unavailable, JID{}))
@@ -127,7 +139,10 @@ func (s *Stream) authenticate(ctx context.Context, creds Credentials, byLogin bo
 	}
 	told := s.willTell(c)
 	defer told()
-	l := &login{s: s, c: c, creds: creds, byLogin: byLogin}
+	l := c.ahead
+	if c.ahead = nil; l == nil {
+		l = &login{s: s, c: c, creds: creds, byLogin: byLogin}
+	}
 	c.negotiating.Store(true)
 	old, kind, err = l.run(ctx)
 	if err == nil {
@@ -182,6 +197,8 @@ type login struct {
 	binding   string           // the channel binding type in use
 	sasl2     bool             // SASL is done as XEP-0388 says
 	byLogin   bool             // with the credentials that the stream itself keeps
+	offered   *etree.Element   // what the login goes by, while its first element is under way ahead of the features; else nil
+	bindIQ    *stanza.IQ       // the request to bind, if it was sent ahead
 	record    LoginRecord      // what is remembered of earlier logins
 	recalled  LoginRecord      // as it is stored
 	attempt   attempt          // the exchange under way

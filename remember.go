@@ -3,8 +3,8 @@ package xmpp
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +30,8 @@ type LoginRecord struct {
 	TokenCount     uint64
 	// Features are those that the server had after the last login of one step: it does not send them again for a session that goes on.
 	Features string
+	// Offer are those before the login, with Config.Pipelining, or where the server says by a version when they change (XEP-0509).
+	Offer string
 }
 
 // String leaves out the token.
@@ -81,6 +83,9 @@ func (l *login) recall(ctx context.Context) (err error) {
 	}
 	l.recalled = l.record
 	s.mu.Lock()
+	if s.noOffer {
+		l.record.Offer = ""
+	}
 	drop := s.noToken
 	s.noToken = false
 	s.mu.Unlock()
@@ -176,38 +181,29 @@ func (l *login) selectToken(offer sasl.Offer, names ...string) (sasl.Choice, boo
 	return choices[0], true
 }
 
-// fast logs in with a token, XEP-0484. done is false where there is none, or it is not good any more: then the credentials have to do.
-func (l *login) fast(ctx context.Context, offer sasl.Offer, params sasl.Params) (done bool, err error) {
+// token picks the mechanism to log in with the token by, XEP-0484; ok is false where there is none, or it cannot be used here.
+func (l *login) token(ctx context.Context, params sasl.Params) (choice sasl.Choice, ok bool) {
 	r := &l.record
-	if r.Token == "" || !l.usesTokens(params.Credentials) || !time.Now().Add(tokenTime).Before(r.TokenExpiry) {
-		return false, nil
+	if r.Token == "" || !l.usesTokens(params.Credentials) || !time.Now().Add(tokenTime).Before(r.TokenExpiry) || !slices.Contains(l.tokenMechanisms(), r.TokenMechanism) {
+		return choice, false
 	}
-	offered := false
-	for _, name := range l.tokenMechanisms() {
-		offered = offered || name == r.TokenMechanism
-	}
-	choice, ok := l.selectToken(offer, r.TokenMechanism)
-	if !offered || !ok {
-		return false, nil
+	if choice, ok = l.selectToken(*params.Offer, r.TokenMechanism); !ok {
+		return choice, false
 	}
 	r.TokenCount++
-	if l.remember(ctx) != nil { // a count must not come twice
-		return false, nil
-	}
-	token := []byte(r.Token)
-	defer clear(token)
-	params.Credentials.Password = func(context.Context) ([]byte, error) { return token, nil }
-	params.BindingType = choice.BindingType
-	l.attempt.token = true
-	err = l.try(ctx, choice, params)
-	if ae := new(*AuthError); !l.refused || !errors.As(err, ae) { // the server has not said no to it
-		return true, err
+	l.attempt.token = l.remember(ctx) == nil // a count must not come twice
+	return choice, l.attempt.token
+}
+
+// notToken forgets a token that the server does not take: the credentials have to do.
+func (l *login) notToken(ctx context.Context, err error) {
+	if !l.attempt.token {
+		return
 	}
 	l.s.log.Debug("xmpp: a token was refused", "err", logged(err))
-	r.dropToken()
-	l.attempt.token, l.refused = false, false
+	l.record.dropToken()
+	l.attempt, l.refused = attempt{}, false
 	_ = l.remember(ctx)
-	return false, nil
 }
 
 // inlineTokens says that the login is with a token, or asks for one.

@@ -30,21 +30,32 @@ func (l *login) prove(ctx context.Context) error {
 		l.refused = true
 		return ErrTLSRequired
 	}
-	if err := l.recall(ctx); err != nil {
+	offer := c.features.Load()
+	done, err := false, error(nil)
+	if l.offered != nil {
+		if done, err = l.goOn(ctx); err != nil {
+			return err
+		}
+	} else if err := l.recall(ctx); err != nil {
 		l.refused = true
 		return err
 	}
 	s.useCredentials(l.creds)
 	switch {
+	case done:
 	case s.cfg.Component:
 		return l.handshake(ctx)
 	case l.isLegacy():
 		return l.legacy(ctx)
 	}
-	// ejabberd 26 looks an account up where the stream begins: by SASL2 it does not know one that was made later.
-	l.sasl2 = c.usesSASL2()
-	if err := l.sasl(ctx); err != nil {
-		return err
+	if !done {
+		l.sasl2 = c.usesSASL2(offer)
+		if err := l.sasl(ctx); err != nil {
+			return err
+		}
+	}
+	if l.record.Offer = ""; s.sendsAhead(offer) {
+		l.record.Offer = stanza.Compact(offer)
 	}
 	if sasl.Rank(l.mechanism) > sasl.Rank(l.record.Strongest) && !l.attempt.token {
 		l.record.Strongest = l.mechanism
@@ -57,7 +68,7 @@ func (l *login) prove(ctx context.Context) error {
 	}
 	_ = l.remember(ctx)
 	if !l.sasl2 {
-		if err := c.openStream(ctx, true); err != nil {
+		if err := c.openStream(ctx, true, l.bindAhead(ctx)...); err != nil {
 			return err
 		}
 	}
@@ -68,8 +79,8 @@ func (l *login) prove(ctx context.Context) error {
 }
 
 // usesSASL2 reports whether the login is that of XEP-0388.
-func (c *conn) usesSASL2() bool {
-	f := c.features.Load()
+func (c *conn) usesSASL2(f *etree.Element) bool {
+	// ejabberd 26 looks an account up where the stream begins: by SASL2 it does not know one that was made later.
 	// XEP-0206 section 5 knows the other one only, and there are servers that answer nothing to this one in requests.
 	classic := c.transport.kind == overBOSH && stanza.Child(f, "mechanisms", nsSASL) != nil
 	return c.secure() && !classic && !c.s.cfg.NoSASL2 && !c.registered.Load() && stanza.Child(f, "authentication", nsSASL2) != nil
@@ -78,28 +89,24 @@ func (c *conn) usesSASL2() bool {
 // sasl runs SASL: the profile of RFC 6120 section 6, or that of XEP-0388.
 func (l *login) sasl(ctx context.Context) error {
 	s := l.s
-	offer := l.offer()
-	params := sasl.Params{
-		Credentials: l.creds.SASL(s.cfg.JID), Binding: l.channel(), Offer: &offer, Keys: &s.keys, Domain: s.cfg.JID.Domain(),
-	}
-	if done, err := l.fast(ctx, offer, params); done {
-		return err
+	params, offer := l.params()
+	if choice, ok := l.token(ctx, params); ok {
+		err := l.try(ctx, choice, params)
+		if ae := (*AuthError)(nil); !l.refused || !errors.As(err, &ae) { // the server has not said no to it
+			return err
+		}
+		l.notToken(ctx, err)
 	}
 	choices, err := l.choose(offer)
 	if err != nil {
 		l.refused = true
 		return err
 	}
-	account := &params.Credentials
-	if password := account.Password; password != nil {
-		account.Password = func(ctx context.Context) ([]byte, error) { return ask(ctx, s, "PasswordFunc", password) }
-	}
 	for i, choice := range choices {
-		params.BindingType, params.ServerOffersPlus = choice.BindingType, choice.ServerOffersPlus
 		err = l.try(ctx, choice, params)
 		var ae *AuthError
 		if l.refused {
-			s.keys.Forget(account.Username)
+			s.keys.Forget(params.Credentials.Username)
 		}
 		again := l.refused && errors.As(err, &ae) && (ae.Condition == InvalidMechanism || ae.Condition == MechanismTooWeak)
 		if !again || i == len(choices)-1 {
@@ -108,6 +115,16 @@ func (l *login) sasl(ctx context.Context) error {
 		l.refused = false
 	}
 	return err
+}
+
+// params are what mechanisms work with.
+func (l *login) params() (sasl.Params, sasl.Offer) {
+	s, offer := l.s, l.offer()
+	account := l.creds.SASL(s.cfg.JID)
+	if password := account.Password; password != nil {
+		account.Password = func(ctx context.Context) ([]byte, error) { return ask(ctx, s, "PasswordFunc", password) }
+	}
+	return sasl.Params{Credentials: account, Binding: l.channel(), Offer: &offer, Keys: &s.keys, Domain: s.cfg.JID.Domain()}, offer
 }
 
 // offer is what the server lists and the connection has.
@@ -182,6 +199,8 @@ type attempt struct {
 	params   sasl.Params
 	client   sasl.Client
 	upgrades []string // the tasks that were asked for, XEP-0480
+	mismatch bool     // it went by an offer that is not made any more, XEP-0509
+	answered bool     // a challenge was
 	verified bool     // the server has proved itself, and has more to do
 	token    bool     // it is with a token of XEP-0484
 	asksFor  string   // the mechanism that a token is asked for
@@ -203,6 +222,12 @@ func (l *login) try(ctx context.Context, choice sasl.Choice, params sasl.Params)
 
 // begin makes the first element of an exchange, which may hold a password.
 func (l *login) begin(ctx context.Context, choice sasl.Choice, params sasl.Params) ([]byte, error) {
+	if l.attempt.token {
+		token := []byte(l.record.Token)
+		defer clear(token)
+		params.Credentials.Password = func(context.Context) ([]byte, error) { return token, nil }
+	}
+	params.BindingType, params.ServerOffersPlus = choice.BindingType, choice.ServerOffersPlus
 	l.mechanism, l.binding = choice.Mechanism.Name, choice.BindingType
 	l.attempt = attempt{choice: choice, params: params, token: l.attempt.token}
 	client, err := choice.Mechanism.New(params)
@@ -245,6 +270,7 @@ func (l *login) exchange(ctx context.Context) error {
 				l.abort()
 				return err
 			}
+			a.answered = true
 			l.respond("response", answer)
 		case stanza.Is(el, "success", ns):
 			data, err := l.successData(el)
@@ -278,7 +304,12 @@ func (l *login) exchange(ctx context.Context) error {
 }
 
 // features are those that the login goes by.
-func (l *login) features() *etree.Element { return l.c.features.Load() }
+func (l *login) features() *etree.Element {
+	if l.offered != nil {
+		return l.offered
+	}
+	return l.c.features.Load()
+}
 
 func (l *login) nsSASL() string {
 	if l.sasl2 {
@@ -351,6 +382,8 @@ func (l *login) failure(el *etree.Element) error {
 		switch ns := child.NamespaceURI(); {
 		case child.Tag == "text" && (ns == nsSASL || ns == l.nsSASL()):
 			e.Text = cut(stanza.Text(child))
+		case ns == nsConfig && child.Tag == "config-version-mismatch":
+			l.attempt.mismatch = true
 		case ns == nsSASL:
 			e.Condition = SASLCondition(cut(child.Tag))
 		}

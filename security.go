@@ -79,10 +79,20 @@ func (s Security) String() string {
 	return strings.Join(parts, ", ")
 }
 
+const startTLS = "<starttls xmlns='" + nsStartTLS + "'/>"
+
+// startsTLSAhead reports whether STARTTLS is asked for with the stream's header: nothing else can come of it where TLS is required.
+func (c *conn) startsTLSAhead() bool {
+	cfg := &c.s.cfg
+	return cfg.Pipelining && cfg.TLSPolicy == TLSRequired && !cfg.Component && c.raw != nil
+}
+
 // startTLS upgrades the connection, RFC 6120 section 5, and opens the stream anew.
 func (c *conn) startTLS(ctx context.Context, domain string) (step string, err error) {
 	c.setState(StateStartTLS)
-	c.w.raw([]byte("<starttls xmlns='"+nsStartTLS+"'/>"), false)
+	if !c.startsTLSAhead() {
+		c.w.raw([]byte(startTLS), false)
+	}
 	el, err := c.receive(ctx)
 	if err != nil {
 		return "starttls", err
@@ -104,7 +114,7 @@ func (c *conn) startTLS(ctx context.Context, domain string) (step string, err er
 	// All that was learnt in clear text is forgotten with the old decoder.
 	c.header.Store(nil)
 	c.overBytes()
-	if err := c.openStream(ctx, true); err != nil {
+	if err := c.openStream(ctx, true, c.plan(ctx)...); err != nil {
 		return "stream", err
 	}
 	return "", nil

@@ -101,12 +101,15 @@ type Stream struct {
 	ending     *ending // of the connection, or the attempt, that there is or was last
 	final      *ending // of those that follow each other while the stream is supervised: what Wait waits for
 	supervisor *supervision
-	givenUp    *givenUp // not nil while the attempt that is under way is the last for a session that is held
-	held       bool     // the session outlives its connection
-	prefer     *way     // of the next Connect
-	redirected bool     // prefer is where a server has sent the client to
-	redirects  int      // of this Connect, or Login
-	loggingIn  bool     // Login connects
+	givenUp    *givenUp    // not nil while the attempt that is under way is the last for a session that is held
+	held       bool        // the session outlives its connection
+	prefer     *way        // of the next Connect
+	redirected bool        // prefer is where a server has sent the client to
+	redirects  int         // of this Connect, or Login
+	loggingIn  bool        // Login connects
+	planned    Credentials // what Login is about to log in with
+	wasAhead   bool        // its first element was sent with the header
+	noOffer    bool        // nothing is sent ahead
 	serverJID  JID
 	remoteJID  JID // of a stream of NewP2P
 	hadSession bool

@@ -271,6 +271,17 @@ func (w *writer) raw(b []byte, last bool) {
 	w.rawLocked(b, last)
 }
 
+// rawBehind queues two elements of the negotiation, to be written at once; the second may be none. It overwrites it.
+func (w *writer) rawBehind(b, behind []byte) {
+	w.acquire()
+	defer w.release()
+	w.rawLocked(b, false)
+	if len(behind) > 0 {
+		w.rawLocked(behind, false)
+		clear(behind)
+	}
+}
+
 func (w *writer) rawLocked(b []byte, last bool) {
 	if w.err != nil || w.closed {
 		return
