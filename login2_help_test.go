@@ -160,3 +160,19 @@ func hostile(t *testing.T, change func(*xmpp.Config), play func(c *rawConn)) (*r
 	}
 	return c, err
 }
+
+// after are the names of what a client said after the first word of its last login.
+func (h *heard) after() string {
+	out := ""
+	for _, line := range h.take() {
+		switch name, _, _ := strings.Cut(strings.TrimLeft(line, "<"), " "); {
+		case mechanismOf.MatchString(line):
+			out = ""
+		case name == "iq" && strings.Contains(line, "xmpp-bind"):
+			out += " bind"
+		default:
+			out += " " + strings.TrimRight(name, "/>")
+		}
+	}
+	return strings.TrimSpace(out)
+}
