@@ -108,6 +108,7 @@ var saslPolicy = map[xmpp.SASLCondition]Action{
 //	| bad-format, bad-namespace-prefix, not-well-formed, xml-not-well-formed             | RetryLater             |
 //	| restricted-xml, improper-addressing, unsupported-stanza-type                       | RetryLater             |
 //	| conflict, host-gone, host-unknown, not-authorized, policy-violation                | GiveUp                 |
+//	| conflict at the login of a component: the connection of before is still held       | RetryLater             |
 //	| invalid-from, invalid-id, invalid-namespace, invalid-xml                           | GiveUp                 |
 //	| unsupported-encoding, unsupported-feature, unsupported-version                     | GiveUp                 |
 //	| a stream error by this side: the server has sent what it must not                  | RetryLater             |
@@ -150,13 +151,17 @@ func actionFor(err error) Action {
 	if err == nil {
 		return RetryLater
 	}
+	ae := (*xmpp.AuthError)(nil)
+	login := errors.As(err, &ae)
 	if se := (*xmpp.StreamError)(nil); errors.As(err, &se) {
-		if a, ok := streamPolicy[se.Condition]; ok && !se.Local {
+		// A component that has lost its connection is not let in as long as the server has not seen that, too.
+		held := login && ae.Step == "handshake" && se.Condition == "conflict"
+		if a, ok := streamPolicy[se.Condition]; ok && !se.Local && !held {
 			return a
 		}
 		return RetryLater
 	}
-	if ae := (*xmpp.AuthError)(nil); errors.As(err, &ae) && ae.Condition != "" {
+	if login && ae.Condition != "" {
 		if a, ok := saslPolicy[ae.Condition]; ok {
 			return a
 		}

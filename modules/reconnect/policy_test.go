@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -112,6 +114,16 @@ func TestPolicyFor(t *testing.T) {
 		{"downgrade", &xmpp.AuthError{Err: xmpp.ErrMechanismDowngrade}, act(reconnect.RetrySlowly)},
 		{"impostor", &xmpp.AuthError{Err: sasl.ErrServerSignature}, act(reconnect.RetrySlowly)},
 		{"SCRAM's e=", &xmpp.AuthError{Err: sasl.ErrServerError}, act(reconnect.GiveUp)},
+		{"offer changed", &xmpp.AuthError{Step: "SASL", Err: &sasl.DowngradeError{Reason: "x"}}, act(reconnect.RetrySlowly)},
+		{"token of OAuth", &xmpp.AuthError{Step: "SASL", Condition: xmpp.NotAuthorized, Err: &sasl.OAuthError{Status: "invalid_token"}}, act(reconnect.GiveUp)},
+		{"token of OAuth, no condition", &xmpp.AuthError{Step: "SASL", Err: &sasl.OAuthError{Status: "invalid_token"}}, act(reconnect.GiveUp)},
+		{"task of SASL2", &xmpp.AuthError{Step: "SASL", Err: fmt.Errorf("%w: a task", xmpp.ErrUnexpectedElement)}, act(reconnect.RetryLater)},
+		{"storage of logins", &xmpp.AuthError{Step: "SASL", Err: fmt.Errorf("cannot be read: %w", &os.PathError{Err: os.ErrPermission})}, act(reconnect.Retry)},
+		{"component: still connected", &xmpp.AuthError{Step: "handshake", Err: &xmpp.StreamError{Condition: "conflict"}}, act(reconnect.RetryLater)},
+		{"component: secret", &xmpp.AuthError{Step: "handshake", Condition: xmpp.NotAuthorized, Err: &xmpp.StreamError{Condition: "not-authorized"}}, act(reconnect.GiveUp)},
+		{"component: name", &xmpp.AuthError{Step: "handshake", Err: &xmpp.StreamError{Condition: "host-unknown"}}, act(reconnect.GiveUp)},
+		{"certificate of a web server", connectError(&url.Error{Op: "Get", URL: "https://example.test", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}), act(reconnect.RetrySlowly)},
+		{"host-meta has none", connectError(fmt.Errorf("%w: no address", xmpp.ErrUnsupported)), act(reconnect.RetryLater)},
 		{"password callback", &xmpp.AuthError{Err: errors.New("the key chain is locked")}, act(reconnect.Retry)},
 		{"bind: conflict", &xmpp.AuthError{Step: "bind", Err: &stanza.Error{Type: stanza.Cancel, Condition: stanza.Conflict}}, act(reconnect.RetryLater)},
 		{"bind: not allowed", &xmpp.AuthError{Step: "bind", Err: &stanza.Error{Type: stanza.Auth, Condition: stanza.NotAuthorized}}, act(reconnect.GiveUp)},
