@@ -1,7 +1,6 @@
 package sm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,8 +87,11 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 		if resumed == nil && (bg.Inlined() == nil || bg.Inlined().Bound() == nil) {
 			resumed, err = m.resume(ctx, bg, held)
 		}
-		if err != nil || resumed != nil && m.answered(held, resumed) {
-			return xmpp.SessionResumed, held.jid(), cmp.Or(err, held.consider(held.resumedBy(resumed)))
+		switch {
+		case err != nil:
+			return xmpp.SessionResumed, held.jid(), err
+		case resumed != nil && m.answered(held, resumed):
+			return xmpp.SessionResumed, held.jid(), held.consider(held.resumedBy(resumed))
 		}
 	}
 	if !offered {
