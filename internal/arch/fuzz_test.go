@@ -12,7 +12,7 @@ import (
 // fuzzTargets are all there are, by package. A target that is not listed, or listed and not there, fails:
 // so none goes dead unnoticed. .ci/fuzz runs them.
 var fuzzTargets = map[string][]string{
-	".":                  {"FuzzFeatures", "FuzzStanza"},
+	".":                  {"FuzzFeatures", "FuzzSASL2", "FuzzStanza"},
 	"internal/transport": {"FuzzBOSHBody", "FuzzHostMeta", "FuzzSRVOrder", "FuzzWebSocketFrame"},
 	"internal/xmlstream": {"FuzzChunks", "FuzzDecoder", "FuzzSerialize"},
 	"jid":                {"FuzzEscape", "FuzzJID"},
