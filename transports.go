@@ -160,14 +160,10 @@ func (s *Stream) webTLS(ctx context.Context, host string) (*tls.Config, error) {
 		return nil, err
 	}
 	cfg := transport.ClientTLS(base, host, host, base.RootCAs, false)
-	forHost := cfg.VerifyConnection
-	forDomain := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, false).VerifyConnection
+	verify := either(cfg.VerifyConnection, transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, false).VerifyConnection)
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-		err := forHost(cs)
-		if err != nil && host != domain && forDomain(cs) == nil {
-			err = nil
-		}
-		if err = s.trusts(ctx, cs, err); err == nil {
+		err := s.trusts(ctx, cs, verify(cs))
+		if err == nil {
 			s.postDidSecure(cs)
 		}
 		return err
