@@ -18,6 +18,7 @@ import (
 type Transport struct {
 	kind transportKind
 	url  string
+	host string // whose certificate is good at url, where a server has sent the client there; "" if it is that of url
 }
 
 type transportKind uint8
@@ -33,11 +34,11 @@ func TCP() Transport { return Transport{} }
 
 // WebSocket is a connection of RFC 7395 to a wss: address. With "" the address is looked up in the host-meta of the domain (XEP-0156).
 // The certificate must be for the host of the address, or for the domain of the JID.
-func WebSocket(address string) Transport { return Transport{overWebSocket, address} }
+func WebSocket(address string) Transport { return Transport{kind: overWebSocket, url: address} }
 
 // BOSH is a stream in HTTP requests (XEP-0124, XEP-0206), to an https: address, or to that in the host-meta of the domain with "".
 // Of channel bindings only tls-server-end-point is possible.
-func BOSH(address string) Transport { return Transport{overBOSH, address} }
+func BOSH(address string) Transport { return Transport{kind: overBOSH, url: address} }
 
 // String is "TCP", "WebSocket" or "BOSH", and the address if there is one, without query and credentials.
 func (t Transport) String() string {
@@ -119,7 +120,7 @@ func (s *Stream) ways(ctx context.Context, t Transport, domain string) (ways []w
 		return nil, "host-meta", err
 	}
 	for _, address := range found {
-		ways = append(ways, way{Transport: Transport{t.kind, address}})
+		ways = append(ways, way{Transport: Transport{kind: t.kind, url: address}})
 	}
 	return ways, "", nil
 }
@@ -128,13 +129,16 @@ func (s *Stream) ways(ctx context.Context, t Transport, domain string) (ways []w
 func (s *Stream) web(c *conn) transport.Web {
 	w := transport.Web{
 		Dial:     func(ctx context.Context, _, addr string) (net.Conn, error) { return s.dialWeb(ctx, addr) },
-		TLS:      s.webTLS,
+		TLS:      func(ctx context.Context, host string) (*tls.Config, error) { return s.webTLS(ctx, host, host) },
 		Client:   s.cfg.HTTPClient,
 		Insecure: s.cfg.TLSPolicy != TLSRequired,
 		Limits:   s.cfg.limits(false),
 	}
 	if c != nil {
 		w.Meter = (*meter)(c)
+		if named := c.transport.host; named != "" {
+			w.TLS = func(ctx context.Context, host string) (*tls.Config, error) { return s.webTLS(ctx, host, named) }
+		}
 	}
 	return w
 }
@@ -148,8 +152,8 @@ func (s *Stream) dialWeb(ctx context.Context, addr string) (net.Conn, error) {
 	return s.dial(ctx, transport.Target{Host: host, Port: uint16(port)}, addr)
 }
 
-// webTLS is the configuration for a host of the web: its certificate must be for it, or for the domain of the JID (XEP-0156 section 2.2).
-func (s *Stream) webTLS(ctx context.Context, host string) (*tls.Config, error) {
+// webTLS is the configuration for a host of the web: its certificate must be for named, or for the domain of the JID (XEP-0156 section 2.2).
+func (s *Stream) webTLS(ctx context.Context, host, named string) (*tls.Config, error) {
 	s.postWillSecure()
 	base, err := s.baseTLS(ctx)
 	if err != nil {
@@ -159,7 +163,8 @@ func (s *Stream) webTLS(ctx context.Context, host string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := transport.ClientTLS(base, host, host, base.RootCAs, false)
+	cfg := transport.ClientTLS(base, named, named, base.RootCAs, false)
+	cfg.ServerName = host
 	verify := either(cfg.VerifyConnection, transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, false).VerifyConnection)
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
 		err := s.trusts(ctx, cs, verify(cs))
@@ -213,6 +218,9 @@ func (c *conn) redirect(err error) {
 	var ws *transport.SeeOtherURIError
 	var bosh *transport.BOSHError
 	to := way{Transport: c.transport}
+	if u, err := url.Parse(to.url); err == nil && to.host == "" { // it is still to be the one that was asked for, RFC 6120 section 4.9.3.19
+		to.host = u.Hostname()
+	}
 	switch {
 	case errors.As(err, &ws):
 		to.kind, to.url = overWebSocket, ws.URI
@@ -232,6 +240,31 @@ func (c *conn) redirect(err error) {
 	}
 }
 
+// ofWire says in the words of a stream what a wire over HTTP has ended with.
+func ofWire(err error) error {
+	var ws *transport.SeeOtherURIError
+	var bosh *transport.BOSHError
+	se := &StreamError{Err: err}
+	switch {
+	case errors.As(err, &ws), errors.As(err, &bosh) && bosh.URI != "":
+		se.Condition = "see-other-host"
+	case bosh == nil:
+		return err
+	case bosh.Stream != nil:
+		se.Element, se.Condition = bosh.Stream, "undefined-condition"
+		for child := range stanza.Children(bosh.Stream, stanza.Any, stanza.NSStreamErrors) {
+			if child.Tag != "text" {
+				se.Condition = cut(child.Tag)
+			}
+		}
+	case bosh.Condition == "host-unknown" || bosh.Condition == "host-gone" || bosh.Condition == "system-shutdown" || bosh.Condition == "policy-violation" || bosh.Condition == "internal-server-error":
+		se.Condition = bosh.Condition // which means the same on streams
+	default:
+		return err
+	}
+	return se
+}
+
 // splitOther reads host[:port], RFC 6120 section 4.9.3.19; an IPv6 address is in brackets. host is "" for what is neither.
 func splitOther(text string, direct bool) (host string, port uint16) {
 	port = 5222
@@ -245,8 +278,8 @@ func splitOther(text string, direct bool) (host string, port uint16) {
 			return "", 0
 		}
 		text, port = h, uint16(n)
-	} else {
-		text = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+	} else if in, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(in, "]") {
+		text = strings.TrimSuffix(in, "]")
 	}
 	if len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/?#@\\\"<>[]", r) }) {
 		return "", 0
