@@ -250,6 +250,7 @@ func (c *conn) run() {
 // readFailed ends the connection after a failed read.
 func (c *conn) readFailed(err error) {
 	c.redirect(err)
+	err = ofWire(err)
 	var xe *xmlstream.Error
 	switch {
 	case errors.Is(err, io.EOF): // the closing tag

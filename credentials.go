@@ -79,6 +79,7 @@ func (c *usernameCredentials) GoString() string           { return c.String() }
 func (c *usernameCredentials) Format(f fmt.State, _ rune) { fmt.Fprint(f, c.String()) }
 
 // Certificate logs in with a client certificate, by the mechanism EXTERNAL (XEP-0178): it is shown in the TLS handshake.
+// It must be Config.Credentials, or given to [Stream.SetCredentials]: an Authenticate call comes after that.
 // The certificate names the account; the server may take it for another than Config.JID: see [Stream.MyJID].
 func Certificate(cert tls.Certificate) Credentials {
 	return &certificateCredentials{passwordCredentials{mechs: []sasl.Mechanism{sasl.External()}}, cert}

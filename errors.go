@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
 )
 
@@ -87,11 +88,14 @@ func (e *DisconnectedError) Error() string {
 
 func (e *DisconnectedError) Unwrap() error { return e.Cause }
 
+// ProxyError is in the error of [Stream.Connect] when Config.Proxy has not made a connection. It names neither user nor password of the proxy.
+type ProxyError = transport.ProxyError
+
 // Attempt is one try to reach a server, part of a [ConnectError].
 type Attempt struct {
-	// Step is where it failed: "resolve", "dial", "TLS", "stream" or "starttls".
+	// Step is where it failed: "resolve", "dial", "TLS", "stream" or "starttls"; over HTTP "host-meta", "websocket" or "bosh".
 	Step string
-	// Addr is the host and port that was tried, or the domain for "resolve".
+	// Addr is the host and port, or the address, that was tried; the domain for "resolve" and "host-meta".
 	Addr string
 	// Err is what happened.
 	Err error
@@ -151,7 +155,7 @@ func (e *ConnectError) Unwrap() []error {
 
 // AuthError is returned by [Stream.Login] and the Authenticate calls when logging in failed.
 type AuthError struct {
-	// Step is "SASL", "bind" or "session".
+	// Step is "SASL", "bind", "session", or for a component "handshake".
 	Step string
 	// Mechanism is the SASL mechanism in use, empty when none was chosen.
 	Mechanism string

@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -265,7 +264,7 @@ func upgraded(task string) string {
 }
 
 // errTask says that the server wants something that nobody has offered to do.
-var errTask = errors.New("xmpp: the server demands a task that was not asked for")
+var errTask = fmt.Errorf("%w: the server demands a task that was not asked for", ErrUnexpectedElement)
 
 // continued does the task that the server wants before it says success, XEP-0388 section 2.6.3. The server must have proved itself with it.
 func (l *login) continued(ctx context.Context, el *etree.Element) error {

@@ -135,6 +135,10 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 	}
 	cfg := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, direct)
 	verify := cfg.VerifyConnection
+	if s.cfg.Component { // which has no certificate of its own
+		cfg = transport.ClientTLS(base, s.cfg.Host, s.cfg.Host, base.RootCAs, false)
+		verify = either(cfg.VerifyConnection, verify)
+	}
 	asking := ctx // not kept by the connection, as long as it lasts
 	defer func() { asking = nil }()
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error { return s.trusts(asking, cs, verify(cs)) }
@@ -150,6 +154,17 @@ func (c *conn) handshake(ctx context.Context, domain string, direct bool) error 
 	c.trips.Add(handshakeTrips(tc.ConnectionState()))
 	s.postDidSecure(tc.ConnectionState())
 	return nil
+}
+
+// either accepts what one of two accepts; the error is that of the first.
+func either(a, b func(tls.ConnectionState) error) func(tls.ConnectionState) error {
+	return func(cs tls.ConnectionState) error {
+		err := a(cs)
+		if err != nil && b(cs) == nil {
+			return nil
+		}
+		return err
+	}
 }
 
 // baseTLS is what the application says of handshakes.

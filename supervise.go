@@ -3,6 +3,7 @@ package xmpp
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
@@ -82,12 +83,16 @@ func (s *Stream) endedLocked(err error, wanted bool) (over bool, cause error) {
 
 // PreferAddr makes the next Connect try a host and port first, once, before what it would try anyway:
 // where a server said to come back to. directTLS is as in [Config]. Certificates are checked against the domain of the JID as always.
+// It is of no effect where Config.Transports leaves out [TCP].
 // It returns [ErrInvalidParameter] for what is no host and port.
 func (s *Stream) PreferAddr(addr string, directTLS bool) error {
 	host, p, err := net.SplitHostPort(addr)
 	port, perr := strconv.ParseUint(p, 10, 16)
 	if err != nil || perr != nil || port == 0 || host == "" {
 		return fmt.Errorf("%w: %q is no host and port", ErrInvalidParameter, clip(addr))
+	}
+	if len(s.cfg.Transports) > 0 && !slices.Contains(s.cfg.Transports, TCP()) {
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

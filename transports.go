@@ -165,14 +165,10 @@ func (s *Stream) webTLS(ctx context.Context, host, named string) (*tls.Config, e
 	}
 	cfg := transport.ClientTLS(base, named, named, base.RootCAs, false)
 	cfg.ServerName = host
-	forHost := cfg.VerifyConnection
-	forDomain := transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, false).VerifyConnection
+	verify := either(cfg.VerifyConnection, transport.ClientTLS(base, domain, s.cfg.JID.Domain(), base.RootCAs, false).VerifyConnection)
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-		err := forHost(cs)
-		if err != nil && named != domain && forDomain(cs) == nil {
-			err = nil
-		}
-		if err = s.trusts(ctx, cs, err); err == nil {
+		err := s.trusts(ctx, cs, verify(cs))
+		if err == nil {
 			s.postDidSecure(cs)
 		}
 		return err
@@ -242,6 +238,31 @@ func (c *conn) redirect(err error) {
 	if c.s.redirects++; c.s.redirects <= maxRedirects {
 		c.s.prefer, c.s.redirected = &to, true
 	}
+}
+
+// ofWire says in the words of a stream what a wire over HTTP has ended with.
+func ofWire(err error) error {
+	var ws *transport.SeeOtherURIError
+	var bosh *transport.BOSHError
+	se := &StreamError{Err: err}
+	switch {
+	case errors.As(err, &ws), errors.As(err, &bosh) && bosh.URI != "":
+		se.Condition = "see-other-host"
+	case bosh == nil:
+		return err
+	case bosh.Stream != nil:
+		se.Element, se.Condition = bosh.Stream, "undefined-condition"
+		for child := range stanza.Children(bosh.Stream, stanza.Any, stanza.NSStreamErrors) {
+			if child.Tag != "text" {
+				se.Condition = cut(child.Tag)
+			}
+		}
+	case bosh.Condition == "host-unknown" || bosh.Condition == "host-gone" || bosh.Condition == "system-shutdown" || bosh.Condition == "policy-violation" || bosh.Condition == "internal-server-error":
+		se.Condition = bosh.Condition // which means the same on streams
+	default:
+		return err
+	}
+	return se
 }
 
 // splitOther reads host[:port], RFC 6120 section 4.9.3.19; an IPv6 address is in brackets. host is "" for what is neither.

@@ -105,7 +105,7 @@ var shownElsewhere = map[string]string{
 	"MessageFunc": "Example", "PresenceFunc": "Queue", "IQFunc": "Stream_HandleIQ", "IQHandler": "Stream_HandleIQ",
 	"Module": "ModuleBase", "Receiver": "ModuleBase", "FeatureProvider": "ModuleBase", "CapabilityFinder": "ModuleBase", "SubscriptionFinder": "ModuleBase", "ContactFinder": "ModuleBase", "BlockFinder": "ModuleBase", "AvatarKeeper": "ModuleBase", "PresenceClaimer": "ModuleBase", "Delegates": "ModuleBase",
 	"LoginRecord": "FileLogins", "LoginStorage": "FileLogins", "UserAgent": "FileLogins",
-	"Attempt": "ConnectError", "DisconnectedError": "Stream_Await", "PanicError": "Config", "SlowDelegateError": "Delegate", "SASLCondition": "AuthError",
+	"Attempt": "ConnectError", "ProxyError": "ConnectError", "DisconnectedError": "Stream_Await", "PanicError": "Config", "SlowDelegateError": "Delegate", "SASLCondition": "AuthError",
 }
 
 // TestExamples: every exported type has an Example, or shares one. The families of a Delegate are shown by DelegateOf.

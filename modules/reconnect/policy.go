@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -116,6 +117,7 @@ var saslPolicy = map[xmpp.SASLCondition]Action{
 //	| every other SASL condition, no mechanism in common, no credentials                 | GiveUp                 |
 //	| the server did not prove itself, or offers weaker mechanisms than before           | RetrySlowly            |
 //	| the certificate is wrong, TLS is not offered, <proceed/> was tampered with         | RetrySlowly            |
+//	| a proxy answered 403 or 407                                                        | RetrySlowly            |
 //	| binding a resource was refused: error type auth; others                            | GiveUp; RetryLater     |
 //	| the server did what has no place in the protocol, or lacks what is needed          | RetryLater             |
 //
@@ -188,10 +190,16 @@ func actionFor(err error) Action {
 			}
 		}
 	}
-	if isCertificate(err) {
+	if isCertificate(err) || isProxyRefusal(err) {
 		return RetrySlowly
 	}
 	return Retry
+}
+
+// isProxyRefusal reports whether a proxy wants other credentials, or lets nobody through.
+func isProxyRefusal(err error) bool {
+	var pe *xmpp.ProxyError
+	return errors.As(err, &pe) && (pe.Status == http.StatusProxyAuthRequired || pe.Status == http.StatusForbidden)
 }
 
 func isCertificate(err error) bool {

@@ -123,6 +123,8 @@ func TestPolicyFor(t *testing.T) {
 		{"component: secret", &xmpp.AuthError{Step: "handshake", Condition: xmpp.NotAuthorized, Err: &xmpp.StreamError{Condition: "not-authorized"}}, act(reconnect.GiveUp)},
 		{"component: name", &xmpp.AuthError{Step: "handshake", Err: &xmpp.StreamError{Condition: "host-unknown"}}, act(reconnect.GiveUp)},
 		{"certificate of a web server", connectError(&url.Error{Op: "Get", URL: "https://example.test", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}), act(reconnect.RetrySlowly)},
+		{"a proxy wants another password", connectError(&xmpp.ProxyError{Proxy: "http://p:1", Status: 407}), act(reconnect.RetrySlowly)},
+		{"a proxy cannot reach the server", connectError(&xmpp.ProxyError{Proxy: "http://p:1", Status: 502}), act(reconnect.Retry)},
 		{"host-meta has none", connectError(fmt.Errorf("%w: no address", xmpp.ErrUnsupported)), act(reconnect.RetryLater)},
 		{"password callback", &xmpp.AuthError{Err: errors.New("the key chain is locked")}, act(reconnect.Retry)},
 		{"bind: conflict", &xmpp.AuthError{Step: "bind", Err: &stanza.Error{Type: stanza.Cancel, Condition: stanza.Conflict}}, act(reconnect.RetryLater)},
