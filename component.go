@@ -25,7 +25,7 @@ func (c *Config) checkComponent() error {
 		return fmt.Errorf("%w: a component needs Config.Host and Port", ErrInvalidParameter)
 	case len(c.Transports) > 0:
 		return fmt.Errorf("%w: a component has no Config.Transports", ErrInvalidParameter)
-	case !c.DirectTLS && c.TLSPolicy == TLSRequired && !isLoopback(c.Host):
+	case !c.DirectTLS && c.TLSPolicy == TLSRequired && (!isLoopback(c.Host) || c.Proxy != nil): // which is another machine's loopback, maybe
 		return fmt.Errorf("%w: a component is not encrypted: over a network that needs Config.DirectTLS, or a TLSPolicy that permits it", ErrTLSRequired)
 	}
 	return nil
