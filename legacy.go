@@ -17,7 +17,7 @@ const nsAuth = "jabber:iq:auth"
 // isLegacy reports whether the server knows no SASL, and the login of XEP-0078 is permitted.
 func (l *login) isLegacy() bool {
 	f := l.features()
-	return l.s.cfg.InsecureLegacyAuth && stanza.Child(f, "mechanisms", nsSASL) == nil &&
+	return l.s.cfg.InsecureLegacyAuth && stanza.Child(f, "mechanisms", nsSASL) == nil && stanza.Child(f, "authentication", nsSASL2) == nil &&
 		(l.c.old || stanza.Child(f, "auth", "http://jabber.org/features/iq-auth") != nil)
 }
 
@@ -31,6 +31,10 @@ func (l *login) legacy(ctx context.Context) error {
 		l.refused = true
 		return ErrNoCredentials
 	}
+	if s.cfg.MinMechanism != "" || sasl.Rank(l.record.Strongest) > 0 {
+		l.refused = true
+		return fmt.Errorf("%w: none of SASL", ErrMechanismDowngrade)
+	}
 	server := s.cfg.JID.DomainJID()
 	ask1 := stanza.NewIQ(stanza.Get, server, stanza.New("query", nsAuth).C("username").T(account.Username).Up())
 	answer, err := c.request(ctx, ask1)
@@ -41,7 +45,7 @@ func (l *login) legacy(ctx context.Context) error {
 	id := stanza.AttrOr(c.header.Load(), "id", "")
 	digest := stanza.Child(fields, "digest", nsAuth) != nil && id != ""
 	plain := stanza.Child(fields, "password", nsAuth) != nil && s.cfg.AllowPlain && (c.secure() && !s.cfg.InsecureSkipVerify)
-	if !digest && (!plain || sasl.Rank(l.record.Strongest) > 0) {
+	if !digest && !plain {
 		l.refused = true
 		return fmt.Errorf("%w: the server takes the password itself only; Config.AllowPlain permits that over TLS", ErrUnsupported)
 	}
