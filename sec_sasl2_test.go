@@ -207,8 +207,11 @@ func TestSec_SASL09(t *testing.T) {
 					c.bind(boundTo("alice@example.test/r"))
 				})
 				s := newStream(t, r.config())
-				if err := s.Login(within(t, 5*time.Second)); (err == nil) != ok {
-					t.Errorf("Login returned %v", err)
+				if err := s.Connect(within(t, 5*time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.AuthenticateWithPassword(within(t, 5*time.Second), secret); (err == nil) != ok {
+					t.Errorf("Authenticate returned %v", err)
 				}
 				if !ok && !s.IsDisconnected() {
 					t.Error("still connected: another attempt would be made with what is known of the account")

@@ -104,6 +104,7 @@ var shownElsewhere = map[string]string{
 	"State": "Stream", "SessionKind": "Binder", "Tracking": "Tracker", "TrackOptions": "Tracker", "Unacked": "Tracker", "ReceiptState": "Receipt", "Binding": "Binder",
 	"MessageFunc": "Example", "PresenceFunc": "Queue", "IQFunc": "Stream_HandleIQ", "IQHandler": "Stream_HandleIQ",
 	"Module": "ModuleBase", "Receiver": "ModuleBase", "FeatureProvider": "ModuleBase", "CapabilityFinder": "ModuleBase", "SubscriptionFinder": "ModuleBase", "ContactFinder": "ModuleBase", "BlockFinder": "ModuleBase", "AvatarKeeper": "ModuleBase", "PresenceClaimer": "ModuleBase", "Delegates": "ModuleBase",
+	"Inline": "Inliner", "InlineResult": "Inliner", "CatchUpper": "Inliner",
 	"LoginRecord": "FileLogins", "LoginStorage": "FileLogins", "UserAgent": "FileLogins",
 	"Attempt": "ConnectError", "ProxyError": "ConnectError", "DisconnectedError": "Stream_Await", "PanicError": "Config", "SlowDelegateError": "Delegate", "SASLCondition": "AuthError",
 }
