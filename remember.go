@@ -211,7 +211,11 @@ func (l *login) inlineTokens(in *Inline) {
 	a := &l.attempt
 	switch {
 	case a.token:
-		in.Add(stanza.New("fast", nsFAST).A("count", fmt.Sprint(l.record.TokenCount)))
+		fast := stanza.New("fast", nsFAST).A("count", fmt.Sprint(l.record.TokenCount))
+		if a.invalidates = l.s.invalidate.Load(); a.invalidates {
+			fast.A("invalidate", "true")
+		}
+		in.Add(fast)
 	case l.usesTokens(a.params.Credentials): // one that there is could not be used
 		if choice, ok := l.selectToken(*a.params.Offer, l.tokenMechanisms()...); ok {
 			a.asksFor = choice.Mechanism.Name
@@ -220,6 +224,10 @@ func (l *login) inlineTokens(in *Inline) {
 	}
 }
 
+// InvalidateToken has the next Login that is done with a token (XEP-0484) tell the server to take it never again, and forgets it:
+// for a device that is to be logged out for good, one more Login and a Close. Without a token it does nothing.
+func (s *Stream) InvalidateToken() { s.invalidate.Store(true) }
+
 // takeToken keeps the token that came with success. A fresh one replaces the one that was used.
 func (l *login) takeToken(success *etree.Element) {
 	r, a := &l.record, &l.attempt
@@ -227,6 +235,9 @@ func (l *login) takeToken(success *etree.Element) {
 	text, _ := stanza.Attr(token, "token")
 	expiry, err := datetime.Parse(stanza.AttrOr(token, "expiry", ""))
 	switch {
+	case a.invalidates:
+		r.dropToken()
+		l.s.invalidate.Store(false)
 	case text == "" || len(text) > maxSASLData:
 	case err != nil: // one without an end is not to be trusted
 	case a.token:

@@ -195,17 +195,18 @@ func (l *login) choose(offer sasl.Offer) ([]sasl.Choice, error) {
 
 // attempt is one exchange with one mechanism.
 type attempt struct {
-	choice   sasl.Choice
-	params   sasl.Params
-	client   sasl.Client
-	upgrades []string // the tasks that were asked for, XEP-0480
-	mismatch bool     // it went by an offer that is not made any more, XEP-0509
-	answered bool     // a challenge was
-	verified bool     // the server has proved itself, and has more to do
-	token    bool     // it is with a token of XEP-0484
-	asksFor  string   // the mechanism that a token is asked for
-	binds    bool     // a resource is to be bound with it, XEP-0386
-	resumes  bool     // an earlier session is to go on with it, XEP-0198
+	choice      sasl.Choice
+	params      sasl.Params
+	client      sasl.Client
+	upgrades    []string // the tasks that were asked for, XEP-0480
+	mismatch    bool     // it went by an offer that is not made any more, XEP-0509
+	answered    bool     // a challenge was
+	verified    bool     // the server has proved itself, and has more to do
+	token       bool     // it is with a token of XEP-0484
+	invalidates bool     // the token is to end with it
+	asksFor     string   // the mechanism that a token is asked for
+	binds       bool     // a resource is to be bound with it, XEP-0386
+	resumes     bool     // an earlier session is to go on with it, XEP-0198
 }
 
 // try is one exchange with one mechanism.

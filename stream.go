@@ -108,6 +108,7 @@ type Stream struct {
 	redirects  int         // of this Connect, or Login
 	loggingIn  bool        // Login connects
 	planned    Credentials // what Login is about to log in with
+	invalidate atomic.Bool // the token that is used next
 	wasAhead   bool        // its first element was sent with the header
 	noOffer    bool        // nothing is sent ahead
 	serverJID  JID
