@@ -295,3 +295,74 @@ type patient struct{}
 func (patient) Start(context.Context) ([]byte, error)        { return []byte("x"), nil }
 func (patient) Next(context.Context, []byte) ([]byte, error) { return []byte("y"), nil }
 func (patient) Success(context.Context, []byte) error        { return nil }
+
+// TestSec_SASL13 sends stanzas before anybody is logged in.
+func TestSec_SASL13(t *testing.T) {
+	checkGoroutines(t)
+	eachProfile(t, testSASL13)
+}
+
+func testSASL13(t *testing.T, p profile) {
+	for name, xml := range map[string]string{
+		"message":     "<message from='boss@example.test'><body>x</body></message>",
+		"presence":    "<presence from='boss@example.test'/>",
+		"roster push": "<iq type='set' id='p'><query xmlns='jabber:iq:roster'><item jid='evil@example.test'/></query></iq>",
+		"ack":         "<a xmlns='urn:xmpp:sm:3' h='5'/>",
+		"enabled":     "<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true'/>",
+		"resumed":     "<resumed xmlns='urn:xmpp:sm:3' previd='x' h='0'/>",
+		"unknown":     "<x xmlns='urn:x'/>",
+		"text":        "hello",
+	} {
+		for stage, play := range map[string]func(c *rawConn){
+			"before features": func(c *rawConn) {
+				c.starttls()
+				c.upgrade(serverTLS())
+				c.wait("version='1.0'>")
+				c.say(header + xml + features(p.offer("SCRAM-SHA-256")))
+			},
+			"after features": func(c *rawConn) {
+				c.starttls()
+				c.upgrade(serverTLS())
+				c.wait("version='1.0'>")
+				c.say(header + features(p.offer("SCRAM-SHA-256")) + xml)
+			},
+			"during SASL": func(c *rawConn) {
+				c.secure(p.offer("SCRAM-SHA-256"))
+				name, first := c.auth()
+				c.say("%s", xml)
+				c.challenge(newScramSide(name).first(first))
+			},
+			"instead of success": func(c *rawConn) { c.secure(p.offer("SCRAM-SHA-256")); v := c.scram(); c.say("%s", xml); c.success(v) },
+			"before the new features": func(c *rawConn) {
+				c.secure(p.offer("SCRAM-SHA-256"))
+				c.success(c.scram())
+				if !p.sasl2 {
+					c.wait("version='1.0'>")
+					c.say(header)
+				}
+				c.say("%s", xml+features(offerBind))
+			},
+			"before bind": func(c *rawConn) {
+				c.secure(p.offer("SCRAM-SHA-256"))
+				c.success(c.scram())
+				c.bind(xml + boundTo("alice@example.test/r"))
+			},
+		} {
+			t.Run(name+" "+stage, func(t *testing.T) {
+				var got dispatched
+				r := newRawServer(t, func(c *rawConn) {
+					c.profile = p
+					play(c)
+				})
+				s := newStream(t, r.config(), got.delegate())
+				if err := s.Login(within(t, 5*time.Second)); err == nil {
+					t.Error("logged in")
+				}
+				got.nothing(t, s)
+				if c := r.done()[0]; !c.ended || !bytes.Contains(c.seen, []byte("<stream:error>")) {
+					t.Errorf("connection closed: %t, the client sent %q", c.ended, c.seen)
+				}
+			})
+		}
+	}
+}
