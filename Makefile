@@ -4,6 +4,7 @@
 # make fuzz    every fuzz target for FUZZTIME
 # make soak    messages over a connection that is reset every second, for SOAK on each of two servers
 # make servers installs the real servers only
+# make compatibility logs in to the real servers in every way, and writes docs/compatibility.md
 
 GO         ?= go
 FUZZTIME   ?= 3s
@@ -13,7 +14,7 @@ MODULES     = . bench storage/sqlstore modules/serverless examples/roombot
 
 XMPPJS      = internal/interop/clients/xmppjs
 
-.PHONY: test tools check servers interop-tools unit store-test serverless-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
+.PHONY: compatibility test tools check servers interop-tools unit store-test serverless-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
 
 test: tools check servers interop-tools unit store-test serverless-test examples examples-test bench-test fuzz
 
@@ -71,6 +72,9 @@ fuzz:
 
 soak: servers
 	XMPP_INTEGRATION=required XMPP_SOAK=$(SOAK) $(GO) test -v -count=1 -run Soak -timeout 0 ./internal/reliability
+
+compatibility: servers
+	XMPP_INTEGRATION=required $(GO) test -count=1 -run Compatibility ./internal/compat -update
 
 # libstrophe, libexpat and slixmpp are measured too, where they are
 bench-tools:

@@ -22,7 +22,7 @@ var floors = []struct {
 }{
 	{"examples/", 6},
 	{"xmpptest", 5},
-	{"internal/integration", 5}, {"internal/interop", 5}, {"internal/reliability", 5},
+	{"internal/integration", 5}, {"internal/interop", 5}, {"internal/compat", 5}, {"internal/reliability", 5},
 	{"modules", 4}, {"modules/", 4},
 	{"", 3},
 	{"internal/xmlstream", 2}, {"internal/transport", 2}, {"internal/testserver", 2}, {"internal/testkit", 0},
