@@ -2,7 +2,7 @@
 // a question with its answer, and a clean end.
 //
 // Without flags it starts a server of its own inside the program. With -jid it uses an account on a real server;
-// the password is read from XMPP_PASSWORD, or asked for.
+// the password is read from XMPP_PASSWORD, or asked for. -transport chooses the way: TCP, WebSocket or BOSH.
 package main
 
 import (
@@ -84,7 +84,8 @@ func login(ctx context.Context, cfg xmpp.Config) (*client, error) {
 	}
 	c.name = c.MyJID().Local()
 	fmt.Printf("%-8s logged in as %s in %v\n", c.name, c.MyJID(), time.Since(start).Round(time.Millisecond))
-	fmt.Printf("%-8s protected by %s\n", c.name, c.Security())
+	sec := c.Security()
+	fmt.Printf("%-8s protected by %s; over %s, in %d round trips\n", c.name, sec, sec.Transport, sec.RoundTrips)
 	return c, nil
 }
 

@@ -24,6 +24,8 @@ type Flags struct {
 	CA        string // file with a certificate authority in PEM; empty for the system's
 	DirectTLS bool   // with Host
 	Plain     bool   // allows the PLAIN mechanism
+	Transport string // tcp, websocket or bosh; empty for tcp
+	URL       string // address for WebSocket or BOSH; empty for what the domain says
 }
 
 // Register defines the flags.
@@ -33,6 +35,8 @@ func (f *Flags) Register(set *flag.FlagSet) {
 	set.BoolVar(&f.DirectTLS, "direct-tls", false, "with -host: start TLS with the first byte")
 	set.StringVar(&f.CA, "ca", "", "`file` with the certificate authority to trust, in PEM, instead of the system's")
 	set.BoolVar(&f.Plain, "plain", false, "allow the PLAIN mechanism, over TLS")
+	set.StringVar(&f.Transport, "transport", "tcp", "`way` to the server: tcp, websocket or bosh")
+	set.StringVar(&f.URL, "url", "", "`address` for WebSocket (wss:) or BOSH (https:), where the domain does not tell")
 }
 
 // Two returns configurations for two clients: two accounts of a server inside the program, which the caller closes;
@@ -40,7 +44,14 @@ func (f *Flags) Register(set *flag.FlagSet) {
 func (f *Flags) Two() (first, second xmpp.Config, srv *xmpptest.Server, err error) {
 	if f.JID == "" {
 		srv = xmpptest.StartServer()
-		return overTCP(srv, "juliet"), overTCP(srv, "romeo"), srv, nil
+		first, second = overTCP(srv, "juliet"), overTCP(srv, "romeo")
+		for _, cfg := range []*xmpp.Config{&first, &second} {
+			if err := f.inside(cfg, srv); err != nil {
+				srv.Close()
+				return first, second, nil, err
+			}
+		}
+		return first, second, srv, nil
 	}
 	cfg, err := f.real()
 	return cfg, cfg, nil, err
@@ -51,7 +62,12 @@ func (f *Flags) Two() (first, second xmpp.Config, srv *xmpptest.Server, err erro
 func (f *Flags) One(user string, opts ...xmpptest.Option) (cfg xmpp.Config, srv *xmpptest.Server, err error) {
 	if f.JID == "" {
 		srv = xmpptest.StartServer(opts...)
-		return overTCP(srv, user), srv, nil
+		cfg = overTCP(srv, user)
+		if err := f.inside(&cfg, srv); err != nil {
+			srv.Close()
+			return cfg, nil, err
+		}
+		return cfg, srv, nil
 	}
 	cfg, err = f.real()
 	return cfg, nil, err
@@ -64,12 +80,45 @@ func overTCP(srv *xmpptest.Server, user string) xmpp.Config {
 	return cfg
 }
 
+// inside sets the way to a server in the program.
+func (f *Flags) inside(cfg *xmpp.Config, srv *xmpptest.Server) error {
+	own := *f
+	switch {
+	case own.URL != "":
+	case own.Transport == "websocket":
+		own.URL, cfg.Dial = srv.WebSocketURL(), srv.Config(cfg.JID.Local()).Dial
+	case own.Transport == "bosh":
+		own.URL, cfg.Dial = srv.BOSHURL(), srv.Config(cfg.JID.Local()).Dial
+	}
+	return own.way(cfg)
+}
+
+// way sets the way to the server.
+func (f *Flags) way(cfg *xmpp.Config) error {
+	switch f.Transport {
+	case "", "tcp":
+		if f.URL != "" {
+			return errors.New("-url is for -transport websocket or bosh")
+		}
+	case "websocket":
+		cfg.Transports = []xmpp.Transport{xmpp.WebSocket(f.URL)}
+	case "bosh":
+		cfg.Transports = []xmpp.Transport{xmpp.BOSH(f.URL)}
+	default:
+		return fmt.Errorf("-transport %q: it may be tcp, websocket or bosh", f.Transport)
+	}
+	return nil
+}
+
 // real is for an account on a server out there.
 func (f *Flags) real() (cfg xmpp.Config, err error) {
 	if cfg.JID, err = xmpp.ParseJID(f.JID); err != nil {
 		return cfg, err
 	}
 	cfg.DirectTLS, cfg.AllowPlain = f.DirectTLS, f.Plain
+	if err := f.way(&cfg); err != nil {
+		return cfg, err
+	}
 	if cfg.Host = f.Host; strings.Contains(f.Host, ":") {
 		host, port, err := net.SplitHostPort(f.Host)
 		if err != nil {
