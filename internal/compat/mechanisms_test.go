@@ -98,7 +98,7 @@ func (v *visit) at(r row, domain string) string {
 		return got
 	}
 	// The type is not the one that is used here by itself, or none is.
-	if got, _ = v.try(r, domain, forced(r.mech(), r.binding)); got == yes || used == "" {
+	if got, _ = v.try(r, domain, forced(r.mech(), r.binding)); got == yes || used == "" || got == notThere {
 		return got
 	}
 	return notOffered // there is a list of types, and it is not in there

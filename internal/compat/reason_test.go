@@ -15,6 +15,7 @@ import (
 const (
 	yes        = "yes"
 	notOffered = "not offered"
+	notThere   = "not on this transport"
 )
 
 // reason is what a page has room for of an error; nothing in it may change from run to run.
@@ -47,7 +48,7 @@ func reason(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, xmpp.ErrNegotiationTimeout):
 		return "no answer"
 	case errors.Is(err, sasl.ErrBinding):
-		return "not on this transport"
+		return notThere
 	case errors.As(err, &record):
 		return "no TLS there"
 	case errors.Is(err, xmpp.ErrUnexpectedElement):

@@ -94,7 +94,7 @@ func boshSession(t *testing.T, srv *integration.Server, secure bool) {
 	}
 	open()
 	state, bound, ok := w.(transport.Secured).ConnectionState()
-	if ok != secure || bound || secure && len(state.PeerCertificates) == 0 {
+	if ok != secure || bound || secure && (len(state.PeerCertificates) == 0 || !state.HandshakeComplete) {
 		t.Errorf("connection state: bound %v, ok %v, %d certificates", bound, ok, len(state.PeerCertificates))
 	}
 	auth := etree.NewElement("auth")

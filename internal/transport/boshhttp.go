@@ -73,6 +73,10 @@ func (b *bosh) dialTLS(ctx context.Context, dial func(context.Context, string, s
 		_ = nc.Close()
 		return nil, err
 	}
+	if err := b.pin(tc.ConnectionState()); err != nil { // there is nothing to bind a login to before the handshake is over
+		_ = nc.Close()
+		return nil, err
+	}
 	return tc, nil
 }
 
@@ -90,7 +94,7 @@ func (b *bosh) pin(cs tls.ConnectionState) error {
 	if !bytes.Equal(b.leaf, leaf) {
 		return &untrustedError{errors.New("transport: a connection of the session has another certificate than the first")}
 	}
-	if b.state == nil {
+	if b.state == nil || !b.state.HandshakeComplete {
 		b.state = &cs
 	}
 	return nil
