@@ -175,6 +175,10 @@ func (w *webSocket) parse(b []byte) (*etree.Element, error) {
 	case bytes.HasPrefix(b, []byte("<?")):
 		return nil, w.refuse("restricted-xml", "XML declaration or processing instruction")
 	}
+	// Prosody 13 leaves the declaration out that section 3.3.3 demands: why a stream has ended is worth reading all the same.
+	if rest, ok := bytes.CutPrefix(b, []byte("<stream:error>")); ok {
+		b = append([]byte("<stream:error xmlns:stream='"+nsStreams+"'>"), rest...)
+	}
 	e, err := xmlstream.Parse(b, w.lim)
 	var xe *xmlstream.Error
 	switch {
