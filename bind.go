@@ -116,14 +116,13 @@ func (l *login) bindResource(ctx context.Context) (JID, error) {
 }
 
 func (l *login) requestBind(ctx context.Context, resource string) (JID, error) {
-	req := stanza.NewIQ(stanza.Set, JID{}, bindRequest(resource))
 	var iq *stanza.IQ
 	var err error
 	if ahead := l.bindIQ; ahead != nil {
 		l.bindIQ = nil
 		iq, err = l.c.await(ctx, ahead)
 	} else {
-		iq, err = l.c.request(ctx, req)
+		iq, err = l.request(ctx, bindRequest(resource))
 	}
 	if err != nil {
 		return JID{}, err
@@ -137,8 +136,7 @@ func (l *login) bindAhead(ctx context.Context) []byte {
 	if !cfg.Pipelining || cfg.InsecureCompression || l.findBinder(ctx) != nil || l.binder != nil {
 		return nil
 	}
-	req := stanza.NewIQ(stanza.Set, JID{}, bindRequest(cfg.JID.Resource()))
-	req.SetID(cfg.NewID())
+	req := l.newRequest(bindRequest(cfg.JID.Resource()))
 	b, err := l.c.wire.AppendElement(nil, req.Element())
 	if err != nil {
 		return nil
@@ -157,7 +155,13 @@ func bindRequest(resource string) stanza.Elementer {
 
 // request asks the server something as a part of the negotiation.
 func (l *login) request(ctx context.Context, payload stanza.Elementer) (*stanza.IQ, error) {
-	return l.c.request(ctx, stanza.NewIQ(stanza.Set, JID{}, payload))
+	return l.c.request(ctx, l.newRequest(payload))
+}
+
+func (l *login) newRequest(payload stanza.Elementer) *stanza.IQ {
+	req := stanza.NewIQ(stanza.Set, JID{}, payload)
+	req.SetID(l.s.cfg.NewID())
+	return req
 }
 
 // errNotSent is in the error of a request that could not be written.

@@ -166,8 +166,9 @@ func (l *login) tokenMechanisms() (names []string) {
 // usesTokens reports whether tokens may take the place of the credentials: those that the stream logs in with by itself, for the account itself.
 func (l *login) usesTokens(account sasl.Credentials) bool {
 	s := l.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if slices.ContainsFunc(l.creds.Mechanisms(), func(m sasl.Mechanism) bool { return m.ServerIdentity }) {
+		return false // whose it would be is not known
+	}
 	return l.sasl2 && !s.cfg.NoFAST && !s.cfg.InsecureSkipVerify && l.byLogin && account.Username != "" && account.Username == s.cfg.JID.Local() && account.Authzid == ""
 }
 

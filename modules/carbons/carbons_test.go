@@ -320,7 +320,7 @@ func TestInline(t *testing.T) {
 			a, e, q := new(answers), new(events), xmpp.NewQueue()
 			cfg := xmpptest.NewServer(t, append(tt.opts, xmpptest.WithHandler(a.handle))...).Config("juliet")
 			if tt.bare {
-				cfg.JID = cfg.JID.Bare()
+				cfg.JID, cfg.Bind2 = cfg.JID.Bare(), true
 			} else {
 				cfg.JID = xmpp.MustParseJID(cfg.JID.Bare().String() + "/desk")
 			}

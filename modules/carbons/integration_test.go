@@ -190,6 +190,7 @@ func TestIntegrationInline(t *testing.T) {
 		defer cancel()
 		address, password := srv.NewAccount(t)
 		cfg := srv.Config(address, password)
+		cfg.Bind2 = true
 		got := &person{t: t, c: carbons.New(carbons.Config{}), copies: make(chan *carbons.Carbon, 100), on: make(chan bool, 100)}
 		got.c.AddDelegate(carbons.Delegate{Message: got, Enable: got}, nil)
 		got.Stream = srv.Login(t, cfg, func(s *xmpp.Stream) {
