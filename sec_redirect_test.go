@@ -226,9 +226,8 @@ func TestSec_TLS08_Web(t *testing.T) {
 				"wss:///xmpp-websocket": false, "wss://a.test/xmpp-websocket": false, "b.test": false,
 			} {
 				synctest.Test(t, func(t *testing.T) {
-					at, bt, n, cfg := redirecting(t, certFor(certName))
-					certA := certFor("a.test")
-					at = xmpptest.NewServer(t, xmpptest.WithCertificate(certA))
+					_, bt, n, cfg := redirecting(t, certFor(certName))
+					at := xmpptest.NewServer(t, xmpptest.WithCertificate(certFor("a.test")))
 					at.AddAccount("alice", "alice-pw")
 					n.hosts["a.test"] = at.Config("alice").Dial
 					cfg.Transports = []xmpp.Transport{xmpp.WebSocket("wss://a.test/xmpp-websocket")}
