@@ -48,6 +48,7 @@ type conn struct {
 	zip       *transport.Compressed // nil without compression
 	transport Transport
 	safe      bool                  // encrypted by a wire that makes connections by itself
+	mustTLS   bool                  // a redirect has led here
 	wanted    bool                  // the application ends it; guarded by Stream.mu
 	verdict   atomic.Pointer[error] // why it is about to end, whatever goes wrong with the last words; nil while nothing is known
 	once      sync.Once

@@ -236,7 +236,7 @@ func (s *Stream) open(ctx context.Context, w way, domain string) (_ *conn, step 
 		return nil, "dial", err
 	}
 	c := newConn(s, nc, w.addr())
-	c.transport, c.direct = w.Transport, w.target.DirectTLS
+	c.transport, c.direct, c.mustTLS = w.Transport, w.target.DirectTLS, w.safe
 	if step, err := s.negotiate(ctx, c, domain); err != nil {
 		return nil, step, err
 	}
@@ -284,6 +284,9 @@ func (s *Stream) negotiate(ctx context.Context, c *conn, domain string) (step st
 	}
 	offer := stanza.Child(c.features.Load(), "starttls", nsStartTLS)
 	switch {
+	case c.mustTLS && offer != nil:
+	case c.mustTLS:
+		return "starttls", ErrTLSRequired
 	case s.cfg.TLSPolicy == InsecureTLSAllowed && stanza.Child(offer, "required", nsStartTLS) == nil,
 		offer == nil && s.cfg.TLSPolicy == InsecureTLSPreferred, c.raw == nil && s.cfg.TLSPolicy != TLSRequired:
 		ok = true

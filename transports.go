@@ -79,6 +79,7 @@ func (t Transport) check(insecure bool) error {
 type way struct {
 	Transport
 	target transport.Target
+	safe   bool // TLS is required, whatever the policy: an encrypted stream has led here
 }
 
 func (w way) addr() string {
@@ -95,11 +96,11 @@ const maxRedirects = 3
 func (s *Stream) ways(ctx context.Context, t Transport, domain string) (ways []way, step string, err error) {
 	switch {
 	case t.kind == overTCP && s.cfg.Host != "":
-		return []way{{t, transport.Target{Host: s.cfg.Host, Port: uint16(s.cfg.Port), DirectTLS: s.cfg.DirectTLS}}}, "", nil
+		return []way{{Transport: t, target: transport.Target{Host: s.cfg.Host, Port: uint16(s.cfg.Port), DirectTLS: s.cfg.DirectTLS}}}, "", nil
 	case t.kind == overTCP:
 		targets, err := transport.Resolve(ctx, s.cfg.Resolver, domain, transport.Options{})
 		for _, target := range targets {
-			ways = append(ways, way{t, target})
+			ways = append(ways, way{Transport: t, target: target})
 		}
 		if err != nil {
 			return nil, "resolve", err
@@ -217,7 +218,7 @@ func (c *conn) redirect(err error) {
 	var se *StreamError
 	var ws *transport.SeeOtherURIError
 	var bosh *transport.BOSHError
-	to := way{Transport: c.transport}
+	to := way{Transport: c.transport, safe: true}
 	if u, err := url.Parse(to.url); err == nil && to.host == "" { // it is still to be the one that was asked for, RFC 6120 section 4.9.3.19
 		to.host = u.Hostname()
 	}

@@ -3,7 +3,6 @@ package compat
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -218,15 +217,20 @@ func (c *client) waitEnded(ctx context.Context) error {
 
 // resume loses a connection, and goes on with the session.
 func (v *visit) resume(ctx context.Context, out map[string]string) {
-	web := new(http.Client)
-	c, err := v.stream(integration.Full, false, func(cfg *xmpp.Config) {
-		if cfg.Bind2 = true; v.way == bosh {
-			web = forgetful(cfg)
-			cfg.HTTPClient = web
+	c, err := v.stream(integration.Full, false, func(cfg *xmpp.Config) { cfg.Bind2 = true })
+	if v.way == bosh && err == nil { // requests are made again, as long as the server might keep the session of BOSH
+		defer shut(c.Stream)
+		m := sm.New(sm.Config{})
+		if err = m.Activate(c.Stream); err == nil {
+			err = c.login(ctx)
 		}
-	})
+		out[rowResume] = cell(m.Enabled(), c.HasFeature("sm", sm.NS))
+		if out[rowInline] = out[rowResume]; err != nil {
+			out[rowResume], out[rowInline] = reason(err), reason(err)
+		}
+		return
+	}
 	if err == nil {
-		defer web.CloseIdleConnections()
 		defer shut(c.Stream)
 		if err = sm.New(sm.Config{}).Activate(c.Stream); err == nil {
 			err = c.login(ctx)

@@ -47,6 +47,9 @@ func (b binder) WillBind(context.Context, *xmpp.Stream) xmpp.Binder { return b }
 // Inline asks for what belongs to stream management along with the login, XEP-0198 section 9.
 func (b binder) Inline(ctx context.Context, in *xmpp.Inline) error {
 	m := b.m
+	if overBOSH(in.Stream()) {
+		return nil
+	}
 	if err := m.load(ctx, in.Binding()); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 		return xmpp.SessionNew, xmpp.JID{}, err
 	}
 	resumed, enabled := inlined(bg.Inlined())
-	offered := resumed != nil || enabled != nil || stanza.Child(bg.Features(), "sm", NS) != nil
+	offered := !overBOSH(s) && (resumed != nil || enabled != nil || stanza.Child(bg.Features(), "sm", NS) != nil)
 	held := m.held(s)
 	m.mu.Lock()
 	m.cur, m.prev, m.unoffered = held, nil, !offered
@@ -118,6 +121,10 @@ func (b binder) Bind(ctx context.Context, bg *xmpp.Binding) (xmpp.SessionKind, x
 	}
 	return xmpp.SessionNew, jid, t.await(ctx, bg)
 }
+
+// overBOSH reports whether requests over HTTP carry the stream, which are acknowledged and repeated by themselves:
+// there are servers that offer stream management there, and never answer <resume/>.
+func overBOSH(s *xmpp.Stream) bool { return s.Security().Transport == "BOSH" }
 
 // inlined are the answers that came with the login: to <resume/>, and to <enable/>; nil for what did not come.
 func inlined(r *xmpp.InlineResult) (resumed, enabled *etree.Element) {
