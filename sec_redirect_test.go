@@ -170,14 +170,17 @@ func TestSec_TLS08_Loop(t *testing.T) {
 // TestSec_TLS08_Clear: the server that it leads to has no TLS; or the text is none of a host.
 func TestSec_TLS08_Clear(t *testing.T) {
 	checkGoroutines(t)
-	synctest.Test(t, func(t *testing.T) {
-		at, bt, _, cfg := redirecting(t, certFor(rawDomain), xmpptest.WithoutTLS())
-		at.SeeOtherHost(xmpptest.StepSecureFeatures, 1, "b.test")
-		s := newStream(t, cfg)
-		if err := s.Login(within(t, time.Minute)); !errors.Is(err, xmpp.ErrTLSRequired) || len(bt.Sessions("alice")) != 0 {
-			t.Errorf("Login returned %v", err)
-		}
-	})
+	for _, policy := range []xmpp.TLSPolicy{xmpp.TLSRequired, xmpp.InsecureTLSPreferred} { // which is for the first connection only
+		synctest.Test(t, func(t *testing.T) {
+			at, bt, _, cfg := redirecting(t, certFor(rawDomain), xmpptest.WithoutTLS())
+			cfg.TLSPolicy = policy
+			at.SeeOtherHost(xmpptest.StepSecureFeatures, 1, "b.test")
+			s := newStream(t, cfg)
+			if err := s.Login(within(t, time.Minute)); !errors.Is(err, xmpp.ErrTLSRequired) || len(bt.Sessions("alice")) != 0 {
+				t.Errorf("Login returned %v", err)
+			}
+		})
+	}
 	for _, to := range []string{
 		"", " ", "a.test", "a.test:5222", "b.test:0", "b.test:99999", "b.test:x", "http://b.test", "b.test/x", "user@b.test", "b test", "[b.test", "b.test\x7f\"", strings.Repeat("b", 256),
 		"wss://b.test/ws",
