@@ -46,6 +46,9 @@ type boshRequest struct {
 	once    sync.Once     // closes it
 	nudged  int           // how often it was sent again because others were not answered
 	nudge   *time.Timer
+	tries   int       // how often it was written
+	waiting time.Time // since when the last time was; zero when that has failed
+	passed  bool      // others were taken before its answer, which may still come
 }
 
 func (r *boshRequest) wrote() { r.once.Do(func() { close(r.written) }) }
@@ -143,6 +146,7 @@ func (b *bosh) exchange(r *boshRequest, body []byte) {
 		if b.takeAgain(r) {
 			continue
 		}
+		b.failed(r)
 		if failing.IsZero() {
 			failing = time.Now()
 		}
@@ -155,7 +159,7 @@ func (b *bosh) exchange(r *boshRequest, body []byte) {
 		case <-b.ctx.Done():
 			return
 		}
-		delay = min(2*delay+time.Second/2, 8*time.Second)
+		delay = min(2*delay+time.Second/4, 2*time.Second)
 	}
 }
 
@@ -199,6 +203,14 @@ func (b *bosh) watch(ctx context.Context, r *boshRequest) context.Context {
 		r.wrote()
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		r.waiting = time.Now()
+		if r.tries++; r.tries > 1 {
+			time.AfterFunc(overdue, func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.passLost()
+			})
+		}
 		if b.err != nil || r.nudged >= 2 || len(b.open) == 0 || b.open[0] == r {
 			return
 		}
@@ -243,44 +255,15 @@ func (b *bosh) patience() time.Duration {
 	return min(b.inactivity, maxSilence)
 }
 
-func (b *bosh) takeAgain(r *boshRequest) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	was := r.again
-	r.again = false
-	return was
-}
-
-// repeatUpTo gives up the attempts of all requests before r, so that they are made again.
-func (b *bosh) repeatUpTo(r *boshRequest) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, o := range b.open {
-		if o.rid < r.rid {
-			b.repeat(o)
-		}
-	}
-}
-
-// repeat gives up the attempt under way for another.
-func (b *bosh) repeat(r *boshRequest) {
-	if r.answer != nil || r.again {
-		return
-	}
-	if r.repeat++; r.repeat > 5 {
-		b.finish(errRepeated)
-		return
-	}
-	r.again = true
-	if r.cancel != nil {
-		r.cancel()
-	}
-}
-
 // answered takes the answer to r, and goes on with what is in order now.
 func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if r.passed && b.err == nil && a.err == nil && a.attr("type") == "" {
+		r.passed = false
+		b.take(a)
+		return
+	}
 	if b.err != nil || r.answer != nil {
 		return
 	}
@@ -294,6 +277,7 @@ func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
 	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
 		b.process()
 	}
+	b.passLost()
 	if b.err != nil {
 		return
 	}
@@ -383,14 +367,21 @@ func (b *bosh) process() {
 	b.idle = len(a.in) == 0
 	if n := len(b.arrived); b.idle && n > 0 && r.kind != kindSession {
 		b.arrived[n-1].size += a.size // for the meter
+		b.arrivedBytes += a.size
+		b.changed.Broadcast()
 	} else {
-		b.arrived = append(b.arrived, a)
+		b.take(a)
 	}
-	b.arrivedBytes += a.size
-	b.changed.Broadcast()
 	if over != nil {
 		b.finish(over)
 	}
+}
+
+// take hands an answer to the reader.
+func (b *bosh) take(a *boshAnswer) {
+	b.arrived = append(b.arrived, a)
+	b.arrivedBytes += a.size
+	b.changed.Broadcast()
 }
 
 // start begins the session as the peer has it (section 7.2).
