@@ -80,10 +80,19 @@ func (l *login) prove(ctx context.Context) error {
 
 // usesSASL2 reports whether the login is that of XEP-0388.
 func (c *conn) usesSASL2(f *etree.Element) bool {
+	auth := stanza.Child(f, "authentication", nsSASL2)
 	// ejabberd 26 looks an account up where the stream begins: by SASL2 it does not know one that was made later.
+	if auth == nil || !c.secure() || c.s.cfg.NoSASL2 || c.registered.Load() {
+		return false
+	}
+	if stanza.Child(f, "mechanisms", nsSASL) == nil {
+		return true
+	}
 	// XEP-0206 section 5 knows the other one only, and there are servers that answer nothing to this one in requests.
-	classic := c.transport.kind == overBOSH && stanza.Child(f, "mechanisms", nsSASL) != nil
-	return c.secure() && !classic && !c.s.cfg.NoSASL2 && !c.registered.Load() && stanza.Child(f, "authentication", nsSASL2) != nil
+	// One that neither lists channel bindings (XEP-0440) nor goes on with sessions has it from an early add-on (Prosody 0.12):
+	// it keeps the limit for stanzas before the login, and ends the stream at the first that is larger.
+	grown := stanza.Child(f, "sasl-channel-binding", nsSASLBinding) != nil || stanza.Child(stanza.Child(auth, "inline", nsSASL2), "sm", nsSM) != nil
+	return c.transport.kind != overBOSH && grown
 }
 
 // sasl runs SASL: the profile of RFC 6120 section 6, or that of XEP-0388.

@@ -209,5 +209,5 @@ func TestIntegrationInline(t *testing.T) {
 		phone, romeo := srv.Login(t, cfg), srv.Client(t)
 		must(t, phone.Send(ctx, stanza.NewMessage(stanza.Chat, romeo.MyJID(), "hi")))
 		got.copied("sent", true, phone.MyJID(), romeo.MyJID(), "hi")
-	}, integration.Bind2)
+	}, integration.Bind2, integration.InlineSM) // where the login is used that offers it
 }
