@@ -36,8 +36,7 @@ func (l *login) legacy(ctx context.Context) error {
 		return fmt.Errorf("%w: none of SASL", ErrMechanismDowngrade)
 	}
 	server := s.cfg.JID.DomainJID()
-	ask1 := stanza.NewIQ(stanza.Get, server, stanza.New("query", nsAuth).C("username").T(account.Username).Up())
-	answer, err := c.request(ctx, ask1)
+	answer, err := c.request(ctx, stanza.NewIQ(stanza.Get, server, stanza.New("query", nsAuth).C("username").T(account.Username).Up()))
 	if err != nil {
 		return l.legacyRefused(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -241,6 +242,9 @@ func (c *conn) redirect(err error) {
 	}
 }
 
+// sameOnStreams are the conditions of BOSH that mean on streams what they mean there.
+var sameOnStreams = []string{"host-unknown", "host-gone", "system-shutdown", "policy-violation", "internal-server-error"}
+
 // ofWire says in the words of a stream what a wire over HTTP has ended with.
 func ofWire(err error) error {
 	var ws *transport.SeeOtherURIError
@@ -258,8 +262,8 @@ func ofWire(err error) error {
 				se.Condition = cut(child.Tag)
 			}
 		}
-	case bosh.Condition == "host-unknown" || bosh.Condition == "host-gone" || bosh.Condition == "system-shutdown" || bosh.Condition == "policy-violation" || bosh.Condition == "internal-server-error":
-		se.Condition = bosh.Condition // which means the same on streams
+	case slices.Contains(sameOnStreams, bosh.Condition):
+		se.Condition = bosh.Condition
 	default:
 		return err
 	}

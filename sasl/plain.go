@@ -8,14 +8,16 @@ import "context"
 // The slice that Start returns holds the password: overwrite it when it is sent.
 func Plain() Mechanism {
 	return Mechanism{Name: "PLAIN", NeedsTLS: true, New: func(p Params) (Client, error) {
-		return &plain{cred: p.Credentials}, nil
+		return &plain{cred: p.Credentials, secret: p.Credentials.password}, nil
 	}}
 }
 
+// plain sends a name and a secret: PLAIN its password, X-OAUTH2 its token.
 type plain struct {
 	redacted
-	cred Credentials
-	once oneShot
+	cred   Credentials
+	secret func(context.Context) ([]byte, error) // the caller overwrites it
+	once   oneShot
 }
 
 func (c *plain) Start(ctx context.Context) ([]byte, error) {
@@ -29,18 +31,18 @@ func (c *plain) Start(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, c.once.fail(err)
 	}
-	pw, err := c.cred.password(ctx)
+	secret, err := c.secret(ctx)
 	if err != nil {
 		return nil, c.once.fail(err)
 	}
-	defer clear(pw)
+	defer clear(secret)
 	// Of the right size at once: growing would leave copies behind.
-	out := make([]byte, 0, len(c.cred.Authzid)+len(user)+len(pw)+2)
+	out := make([]byte, 0, len(c.cred.Authzid)+len(user)+len(secret)+2)
 	out = append(out, c.cred.Authzid...)
 	out = append(out, 0)
 	out = append(out, user...)
 	out = append(out, 0)
-	out = append(out, pw...)
+	out = append(out, secret...)
 	return out, nil
 }
 

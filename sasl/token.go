@@ -30,38 +30,13 @@ func (c Credentials) token(ctx context.Context) ([]byte, error) {
 // The slice that Start returns holds the token: overwrite it when it is sent.
 func XOAuth2() Mechanism {
 	return Mechanism{Name: "X-OAUTH2", NeedsTLS: true, New: func(p Params) (Client, error) {
-		return &xoauth2{cred: p.Credentials}, nil
+		return &plain{cred: p.Credentials, secret: func(ctx context.Context) ([]byte, error) {
+			token, err := p.Credentials.token(ctx)
+			if bytes.IndexByte(token, 0) >= 0 {
+				clear(token)
+				return nil, fail(ErrCredentials, "token holds a NUL")
+			}
+			return token, err
+		}}, nil
 	}}
 }
-
-type xoauth2 struct {
-	redacted
-	cred Credentials
-	once oneShot
-}
-
-func (c *xoauth2) Start(ctx context.Context) ([]byte, error) {
-	if err := c.once.start(); err != nil {
-		return nil, err
-	}
-	user, err := c.cred.username()
-	if err == nil {
-		err = checkName("authorization identity", c.cred.Authzid)
-	}
-	if err != nil {
-		return nil, c.once.fail(err)
-	}
-	token, err := c.cred.token(ctx)
-	if err != nil {
-		return nil, c.once.fail(err)
-	}
-	defer clear(token)
-	if bytes.IndexByte(token, 0) >= 0 {
-		return nil, c.once.fail(fail(ErrCredentials, "token holds a NUL"))
-	}
-	return slices.Concat([]byte(c.cred.Authzid), []byte{0}, []byte(user), []byte{0}, token), nil
-}
-
-func (c *xoauth2) Next(context.Context, []byte) ([]byte, error) { return nil, c.once.next() }
-
-func (c *xoauth2) Success(_ context.Context, data []byte) error { return c.once.success(data) }
