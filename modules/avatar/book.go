@@ -19,6 +19,7 @@ type note struct {
 	unless   []string // hashes that are gone: nothing has changed if the one that is known is not among them
 	occupant bool
 	demand   bool // somebody waits for the image and fetches it
+	asked    int  // for an answer, what the clock was when it was asked for; 0 for what was heard
 }
 
 func (n *note) take(i Info) { n.hash, n.url, n.bytes = i.Hash, i.URL, i.Bytes }
@@ -30,6 +31,7 @@ type entry struct {
 	kept     bool // it is stored
 	occupant bool
 	heard    bool      // in this session
+	heardAt  int       // by the clock of the book
 	pep      bool      // metadata has come in this session: what presence says is looked into before it counts
 	doubt    string    // what presence has said otherwise last, behind a "!"
 	verify   bool      // the metadata is to be asked for
@@ -81,6 +83,7 @@ type book struct {
 	contacts table
 	passing  table   // occupants and strangers
 	volatile *Memory // their images
+	clock    int     // counts what was heard: an answer that it has overtaken does not count
 	dirty    map[xmpp.JID]bool
 	writing  bool
 	queue    []*entry
@@ -91,7 +94,7 @@ type book struct {
 func (a *Avatar) openLocked(s *xmpp.Stream) {
 	b := &book{
 		a: a, s: s, account: s.MyJID().Bare(), loaded: make(chan struct{}), contacts: newTable(maxContacts), passing: newTable(maxPassing),
-		volatile: MemoryStorage(), dirty: map[xmpp.JID]bool{},
+		volatile: MemoryStorage(), clock: 1, dirty: map[xmpp.JID]bool{},
 	}
 	b.volatile.SetLimit(volatileBytes)
 	b.ctx, b.cancel = context.WithCancel(a.ctx)
@@ -220,6 +223,8 @@ func (b *book) noteLocked(n note) *entry {
 	known := e != nil
 	kept := !n.occupant && b.sharesLocked(n.of)
 	switch {
+	case known && b.overtakenLocked(e, n.asked):
+		return e
 	case n.unless != nil && (!known || !slices.Contains(n.unless, e.rec.Hash)):
 		return e
 	case !known:
@@ -244,6 +249,10 @@ func (b *book) noteLocked(n note) *entry {
 	before := e.rec
 	same := known && before.Hash == n.hash
 	e.heard, e.occupant = true, n.occupant
+	if n.asked == 0 {
+		b.clock++
+		e.heardAt = b.clock
+	}
 	e.rec.Hash, e.rec.Source, e.rec.URL, e.rec.Bytes = n.hash, n.source, n.url, n.bytes
 	e.rec.Fetched = same && before.Fetched
 	if e.rec != before || !known {
@@ -262,6 +271,16 @@ func (b *book) noteLocked(n note) *entry {
 		b.tellLocked(e, nil)
 	}
 	return e
+}
+
+// overtakenLocked reports whether something was heard since a question: the answer may be older.
+func (b *book) overtakenLocked(e *entry, asked int) bool { return asked != 0 && e.heardAt > asked }
+
+// now is what the clock says, for a question.
+func (b *book) now() int {
+	b.a.mu.Lock()
+	defer b.a.mu.Unlock()
+	return b.clock
 }
 
 // sharesLocked reports whether somebody may know that the account is there.

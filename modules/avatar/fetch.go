@@ -58,8 +58,8 @@ func (a *Avatar) Photo(ctx context.Context, of xmpp.JID) (*Image, error) {
 	a.mu.Unlock()
 	if !fresh {
 		img, err := b.ask(ctx, of)
-		if img != nil || errors.Is(err, ErrNoAvatar) {
-			return img, err
+		if img != nil {
+			return img, nil
 		}
 		if err != nil {
 			if img := b.stored(ctx, e); img != nil {
@@ -109,18 +109,15 @@ func (b *book) stored(ctx context.Context, e *entry) *Image {
 	return img
 }
 
-// ask finds out which avatar somebody has, and notes it. It returns the image where that has come with it.
+// ask finds out which avatar somebody has, and notes it. It returns the image where that has come with it, otherwise nil.
 func (b *book) ask(ctx context.Context, of xmpp.JID) (*Image, error) {
-	occupant := of.IsFull()
-	if !occupant {
+	n := note{of: of, occupant: of.IsFull(), demand: true, asked: b.now()}
+	if !n.occupant {
 		info, err := b.askMetadata(ctx, of)
 		refusal := (*stanza.Error)(nil)
 		switch {
-		case err == nil && info.Hash == "":
-			b.found(note{of: of, source: SourcePEP, demand: true})
-			return nil, ErrNoAvatar
 		case err == nil:
-			n := note{of: of, source: SourcePEP, demand: true}
+			n.source = SourcePEP
 			n.take(info)
 			b.found(n)
 			return nil, nil
@@ -129,23 +126,29 @@ func (b *book) ask(ctx context.Context, of xmpp.JID) (*Image, error) {
 		}
 	}
 	img, err := b.askVCard(ctx, of, "")
-	n := note{of: of, source: SourceVCard, occupant: occupant, demand: true}
+	n.source = SourceVCard
 	switch {
 	case errors.Is(err, ErrNoAvatar):
 		b.found(n)
-		return nil, err
+		return nil, nil
 	case err != nil:
 		return nil, err
 	}
 	n.hash = img.Hash
-	b.got(b.found(n), img, true)
+	e, counts := b.found(n)
+	if !counts {
+		return nil, nil
+	}
+	b.got(e, img, true)
 	return img.copy(), nil
 }
 
-func (b *book) found(n note) *entry {
+// found notes what somebody has, unless something newer was heard.
+func (b *book) found(n note) (e *entry, counts bool) {
 	b.a.mu.Lock()
 	defer b.a.mu.Unlock()
-	return b.noteLocked(n)
+	e = b.noteLocked(n)
+	return e, e.rec.Hash == n.hash
 }
 
 // askMetadata asks which avatar an account has published (XEP-0084 section 4.3), ErrNoAvatar if there is no answer to that.
@@ -402,16 +405,17 @@ func (b *book) work() {
 
 // lookInto asks for the metadata of somebody whose presence says something else: it may be gone without a word, or be what counts.
 func (b *book) lookInto(e *entry, doubt string) {
+	asked := b.now()
 	info, err := b.askMetadata(b.ctx, e.key)
 	refusal := (*stanza.Error)(nil)
 	if err != nil && !errors.Is(err, ErrNoAvatar) && !errors.As(err, &refusal) {
 		return
 	}
-	n := note{of: e.key, hash: doubt, source: SourceVCard}
+	n := note{of: e.key, hash: doubt, source: SourceVCard, asked: asked}
 	b.a.mu.Lock()
 	defer b.a.mu.Unlock()
 	switch {
-	case e.place == nil || b.ctx.Err() != nil:
+	case e.place == nil || b.ctx.Err() != nil || b.overtakenLocked(e, asked):
 		return
 	case info.Hash != "":
 		n.source = SourcePEP

@@ -198,3 +198,40 @@ type changeFunc func(context.Context, *avatar.Avatar, avatar.Change)
 func (f changeFunc) AvatarDidChange(ctx context.Context, a *avatar.Avatar, c avatar.Change) {
 	f(ctx, a, c)
 }
+
+// TestReg_AnswerOvertaken: what is heard while somebody is asked is newer than the answer, which does not undo it.
+func TestReg_AnswerOvertaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(converting...)
+		w.slow = time.Second
+		c := login(t, w, avatar.Config{})
+		c.w.take()
+		// during sends to the client while the answer to what x makes it ask is on its way.
+		during := func(x func(), xml string) {
+			x()
+			time.Sleep(w.slow / 2)
+			c.hear(xml)
+		}
+		heard := func(xml string) func() { return func() { c.srv.SendRaw(c.s.MyJID(), []byte(xml)) } }
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(0), pic(0)))
+		c.hear(event("romeo@example.test", infoOf(pic(0))))
+		c.want("the first", "data:romeo", "image:romeo0")
+		w.set(w.nodes, "romeo@example.test"+nodeData, dataItem(hashOf(2), pic(2)))
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, metaItem(infoOf(pic(0))))
+		during(heard(presence("romeo@example.test/x", photo(hashOf(2)))), event("romeo@example.test", infoOf(pic(2))))
+		c.want("another one", "metadata:romeo data:romeo", "image:romeo2")
+		c.photo("romeo@example.test", 2, nil)
+		w.set(w.nodes, "romeo@example.test"+nodeMeta, metaItem(infoOf(pic(2))))
+		during(heard(presence("romeo@example.test/x", photo(""))), event("romeo@example.test", ""))
+		c.want("none", "metadata:romeo", "none:romeo")
+		c.photo("romeo@example.test", 0, avatar.ErrNoAvatar)
+
+		w.set(w.nodes, "nurse@example.test"+nodeData, dataItem(hashOf(2), pic(2)))
+		w.set(w.nodes, "nurse@example.test"+nodeMeta, metaItem(infoOf(pic(1))))
+		during(func() { go c.photo("nurse@example.test", 2, nil) }, event("nurse@example.test", infoOf(pic(2))))
+		c.want("Photo", "metadata:nurse data:nurse", "image:nurse2")
+		w.set(w.cards, "tybalt@example.test", photoCard(pic(1)))
+		during(func() { go c.photo("tybalt@example.test", 0, avatar.ErrNoAvatar) }, presence("tybalt@example.test/x", photo("")))
+		c.want("Photo of a vCard", "metadata:tybalt vcard:tybalt", "")
+	})
+}

@@ -82,9 +82,10 @@ func (a *Avatar) login(ctx context.Context, s *xmpp.Stream) {
 		a.refresh(ctx, s)
 		return
 	}
+	asked := b.now()
 	info, err := b.askMetadata(ctx, b.account)
 	if err == nil || errors.Is(err, ErrNoAvatar) || errors.Is(err, stanza.ItemNotFound) {
-		n := note{of: b.account, source: SourcePEP}
+		n := note{of: b.account, source: SourcePEP, asked: asked}
 		n.take(info)
 		a.note(s, n)
 	}
@@ -188,7 +189,7 @@ func (a *Avatar) noteOwn(ctx context.Context, b *book, n note, img *Image) {
 	case <-ctx.Done():
 		return
 	}
-	if e := b.found(n); img != nil {
+	if e, counts := b.found(n); counts && img != nil {
 		b.got(e, img, true)
 	}
 }

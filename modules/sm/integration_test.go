@@ -63,7 +63,7 @@ func TestIntegration(t *testing.T) {
 		defer cancel()
 		for i, r := range rs {
 			if st, err := r.Wait(ctx); st != xmpp.ReceiptAcked || err != nil {
-				t.Fatalf("%d: %v %v", i, st, err)
+				t.Fatalf("%d: %v %v, %v; %+v", i, st, err, r.Err(), a.m.Stats())
 			}
 		}
 		for _, c := range []*client{a, b} {
