@@ -121,47 +121,6 @@ func (c *person) set(data []byte) {
 	}
 }
 
-// subscribe makes two accounts see each other's presence, and send it anew: ejabberd notes who is interested in what when presence comes from a contact.
-func subscribe(t *testing.T, ctx context.Context, a, b *xmpp.Stream) {
-	t.Helper()
-	for _, x := range [][2]*xmpp.Stream{{a, b}, {b, a}} {
-		from, to := x[0], x[1]
-		asked, granted := make(chan struct{}, 8), make(chan struct{}, 8)
-		hear := func(s, by *xmpp.Stream, typ stanza.PresenceType, c chan struct{}) {
-			remove := s.AddDelegate(xmpp.Delegate{Presence: xmpp.PresenceFunc(func(_ context.Context, _ *xmpp.Stream, p *stanza.Presence) {
-				if p.Type() == typ && p.From().Bare() == by.MyJID().Bare() {
-					c <- struct{}{}
-				}
-			})})
-			t.Cleanup(func() { _ = remove(xmpp.NoWait) })
-		}
-		hear(to, from, stanza.Subscribe, asked)
-		hear(from, to, stanza.Subscribed, granted)
-		for _, step := range []struct {
-			s    *xmpp.Stream
-			p    *stanza.Presence
-			done chan struct{}
-		}{
-			{from, stanza.NewPresence(stanza.Subscribe, to.MyJID().Bare()), asked},
-			{to, stanza.NewPresence(stanza.Subscribed, from.MyJID().Bare()), granted},
-		} {
-			if err := step.s.Send(ctx, step.p); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-step.done:
-			case <-ctx.Done():
-				t.Fatalf("no %s", step.p.Type())
-			}
-		}
-	}
-	for _, s := range []*xmpp.Stream{a, b} {
-		if err := s.ResendMyPresence(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestIntegration publishes on real servers, in each way, and looks from a contact who hears of it in each way.
 func TestIntegration(t *testing.T) {
 	for _, tt := range []struct {
@@ -185,7 +144,7 @@ func TestIntegration(t *testing.T) {
 				address2, password2 := srv.NewAccount(t)
 				store := avatar.MemoryStorage()
 				romeo := realClient(t, ctx, srv, address2, password2, tt.hears, avatar.Config{Storage: store})
-				subscribe(t, ctx, juliet.s, romeo.s)
+				integration.Befriend(t, ctx, juliet.s, romeo.s)
 				first, second := picture(t, 1), picture(t, 2)
 				juliet.set(first)
 				romeo.shows(juliet, first)
@@ -200,9 +159,7 @@ func TestIntegration(t *testing.T) {
 				// Another client of the account learns of it.
 				desk := realClient(t, ctx, srv, address, password, tt.hears, avatar.Config{Method: tt.method})
 				desk.shows(juliet, first)
-				if err := romeo.s.ResendMyPresence(ctx); err != nil { // see subscribe
-					t.Error(err)
-				}
+				integration.Announce(t, ctx, romeo.s, juliet.s)
 				juliet.set(second)
 				romeo.shows(juliet, second)
 				juliet.set(nil)
@@ -261,7 +218,7 @@ func TestSec_FILE08_Servers(t *testing.T) {
 			if _, err := mallory.SendIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster"))); err != nil {
 				t.Fatal(err)
 			}
-			subscribe(t, ctx, victim.s, mallory)
+			integration.Befriend(t, ctx, victim.s, mallory)
 			refused := tt.do(mallory)
 			name, told := mallory.MyJID().Local(), ""
 			for end := time.Now().Add(2 * time.Second); time.Now().Before(end) && told == ""; time.Sleep(10 * time.Millisecond) {

@@ -85,7 +85,7 @@ func TestSec_ORG09_Servers(t *testing.T) {
 			})})
 		})
 		mallory := srv.Client(t)
-		befriend(t, ctx, c.s, mallory)
+		integration.Befriend(t, ctx, c.s, mallory)
 		must(t, c.Wait(ctx))
 		garden := xmpp.MustParseJID("garden@conference." + integration.Full)
 		must(t, c.Set(ctx, bookmarks.Bookmark{JID: garden}))
@@ -147,7 +147,7 @@ func TestSec_ORG09_OpenNode(t *testing.T) {
 		defer cancel()
 		login := account(t, srv)
 		old, mallory := login(options{Config: bookmarks.Config{NoAutoFetch: true}}), srv.Client(t)
-		befriend(t, ctx, old.s, mallory)
+		integration.Befriend(t, ctx, old.s, mallory)
 		p, err := pubsub.Of(old.s)
 		must(t, err)
 		m, err := pubsub.Of(mallory)
@@ -181,42 +181,6 @@ func TestSec_ORG09_OpenNode(t *testing.T) {
 		_ = old.s.Close(ctx)
 		_ = mallory.Close(ctx)
 	})
-}
-
-// befriend makes two accounts see each other's presence.
-func befriend(t *testing.T, ctx context.Context, a, b *xmpp.Stream) {
-	t.Helper()
-	got := make(chan string, 100)
-	for _, s := range []*xmpp.Stream{a, b} {
-		remove := s.AddDelegate(xmpp.Delegate{Presence: xmpp.PresenceFunc(func(_ context.Context, s *xmpp.Stream, p *stanza.Presence) {
-			got <- string(p.Type()) + " " + s.MyJID().Local()
-		})})
-		defer func() { _ = remove(xmpp.NoWait) }()
-		_, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster"))) // who has not asked hears of no requests
-		must(t, err)
-	}
-	await := func(what string) {
-		t.Helper()
-		for {
-			select {
-			case s := <-got:
-				if s == what {
-					return
-				}
-			case <-ctx.Done():
-				t.Fatalf("no %s", what)
-			}
-		}
-	}
-	for _, x := range [][2]*xmpp.Stream{{a, b}, {b, a}} {
-		must(t, x[0].Send(ctx, stanza.NewPresence(stanza.Subscribe, x[1].MyJID().Bare())))
-		await("subscribe " + x[1].MyJID().Local())
-		must(t, x[1].Send(ctx, stanza.NewPresence(stanza.Subscribed, x[0].MyJID().Bare())))
-		await("subscribed " + x[0].MyJID().Local())
-	}
-	for _, s := range []*xmpp.Stream{a, b} { // ejabberd notes who is interested when presence comes from a contact
-		must(t, s.ResendMyPresence(ctx))
-	}
 }
 
 // TestSec_ORG10: the list is not published where others could read it (CVE-2018-6591).
@@ -277,7 +241,7 @@ func TestSec_ORG10_Servers(t *testing.T) {
 			node := map[bookmarks.Method]string{bookmarks.MethodNative: bookmarks.NS, bookmarks.MethodPEP: bookmarks.NSOld}[method]
 			c, setup := newClient(t, options{Config: bookmarks.Config{Method: method, AutoJoin: bookmarks.AutoJoinNever}})
 			srv.Client(t, setup)
-			befriend(t, ctx, c.s, romeo)
+			integration.Befriend(t, ctx, c.s, romeo)
 			p, err := pubsub.Of(c.s)
 			must(t, err)
 			r, err := pubsub.Of(romeo)

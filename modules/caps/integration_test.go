@@ -79,29 +79,13 @@ func (x *realClient) next(t *testing.T, of xmpp.JID) string {
 	}
 }
 
-// befriend lets a and b see each other's presence.
-func befriend(t *testing.T, a, b *realClient) {
-	t.Helper()
-	for _, x := range []struct{ from, to *realClient }{{a, b}, {b, a}} {
-		for _, y := range []struct {
-			by  *realClient
-			typ stanza.PresenceType
-			to  *realClient
-		}{{x.from, stanza.Subscribe, x.to}, {x.to, stanza.Subscribed, x.from}} {
-			must(t, y.by.s.Send(t.Context(), stanza.NewPresence(y.typ, y.to.s.MyJID().Bare())))
-			_, err := y.by.s.SendIQ(t.Context(), stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster")))
-			must(t, err)
-		}
-	}
-}
-
 // TestIntegration: what one client announces through a real server the other finds out, once for each hash, and again when it changes.
 // The server itself, which does so for PEP, takes part in it.
 func TestIntegration(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
 		storage := caps.MemoryStorage()
 		a, b := login(t, srv, caps.Config{Storage: storage}), login(t, srv, caps.Config{}, "urn:example:b")
-		befriend(t, a, b)
+		integration.Befriend(t, t.Context(), a.s, b.s)
 		own := "=" + strings.Join(b.d.Own().Features, "+")
 		if got := a.next(t, b.s.MyJID()); got != own {
 			t.Errorf("heard %s, want %s", got, own)

@@ -64,53 +64,6 @@ func announce(t *testing.T, s *xmpp.Stream, features func() []string) {
 	}})
 }
 
-// subscribe makes two accounts see each other's presence.
-func subscribe(t *testing.T, ctx context.Context, a, b *xmpp.Stream) {
-	t.Helper()
-	for _, s := range []*xmpp.Stream{a, b} { // whoever has not asked for the roster hears nothing of subscriptions
-		if _, err := s.SendIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("query", "jabber:iq:roster"))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, x := range [][2]*xmpp.Stream{{a, b}, {b, a}} {
-		from, to := x[0], x[1]
-		asked, granted := make(chan struct{}, 8), make(chan struct{}, 8)
-		wait := func(s *xmpp.Stream, by *xmpp.Stream, typ stanza.PresenceType, c chan struct{}) func() {
-			remove := s.AddDelegate(xmpp.Delegate{Presence: xmpp.PresenceFunc(func(_ context.Context, _ *xmpp.Stream, p *stanza.Presence) {
-				if p.Type() == typ && p.From().Bare() == by.MyJID().Bare() {
-					c <- struct{}{}
-				}
-			})})
-			return func() { _ = remove(xmpp.NoWait) }
-		}
-		stop1, stop2 := wait(to, from, stanza.Subscribe, asked), wait(from, to, stanza.Subscribed, granted)
-		for _, step := range []struct {
-			s    *xmpp.Stream
-			p    *stanza.Presence
-			done chan struct{}
-		}{
-			{from, stanza.NewPresence(stanza.Subscribe, to.MyJID().Bare()), asked},
-			{to, stanza.NewPresence(stanza.Subscribed, from.MyJID().Bare()), granted},
-		} {
-			if err := step.s.Send(ctx, step.p); err != nil {
-				t.Fatal(err)
-			}
-			select {
-			case <-step.done:
-			case <-ctx.Done():
-				t.Fatalf("no %s", step.p.Type())
-			}
-		}
-		stop1()
-		stop2()
-	}
-	for _, s := range []*xmpp.Stream{a, b} { // ejabberd notes who is interested when presence comes from a contact
-		if err := s.ResendMyPresence(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // await waits until one of the events that were heard holds all of the words.
 func (e *events) await(t *testing.T, ctx context.Context, words ...string) {
 	t.Helper()
@@ -148,7 +101,7 @@ func TestIntegrationEvents(t *testing.T) {
 		_, _, desk := realClientOf(t, srv, address, password, tuneNode)
 		friend, fs, heard := realClient(t, srv, tuneNode)
 		stranger, _, nothing := realClient(t, srv, tuneNode)
-		subscribe(t, ctx, s, fs)
+		integration.Befriend(t, ctx, s, fs)
 		me := s.MyJID().Bare()
 		for ok := false; !ok; { // a busy ejabberd may not know yet what the contact is interested in
 			if _, err := p.Publish(ctx, xmpp.JID{}, tuneNode, pubsub.Item{ID: "1", Payload: tune("a")}, nil); err != nil {
@@ -200,7 +153,7 @@ func TestIntegrationOptions(t *testing.T) {
 		defer cancel()
 		p, s, _ := realClient(t, srv)
 		friend, fs, _ := realClient(t, srv)
-		subscribe(t, ctx, s, fs)
+		integration.Befriend(t, ctx, s, fs)
 		me := s.MyJID().Bare()
 		model := func(node string) string {
 			o, err := p.Configuration(ctx, xmpp.JID{}, node)

@@ -99,7 +99,7 @@ func TestIntegrationUseCases(t *testing.T) {
 		}
 		owner, ownerStream, ownerHeard := login(account(t))
 		subscriber, stream, heard := login(srv.NewAccount(t))
-		subscribe(t, ctx, ownerStream, stream)
+		integration.Befriend(t, ctx, ownerStream, stream)
 		play := func(name string, pep bool) {
 			can := rows[name][place(srv.Kind, pep)]
 			x := &scene{

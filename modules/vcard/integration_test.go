@@ -214,19 +214,20 @@ func TestIntegrationNotify(t *testing.T) {
 		checkGoroutines(t)
 		ctx := realContext(t)
 		address, password := srv.NewAccount(t)
-		clients := make([]*vcard.VCard, 2)
+		clients, streams := make([]*vcard.VCard, 2), make([]*xmpp.Stream, 2)
 		heard := new(events)
 		for i := range clients {
 			clients[i] = vcard.New(vcard.Config{NotifyVCard4: true})
 			if i == 0 {
 				clients[i].AddDelegate(vcard.Delegate{VCard4: heard}, nil)
 			}
-			srv.Login(t, srv.Config(address, password), func(s *xmpp.Stream) {
+			streams[i] = srv.Login(t, srv.Config(address, password), func(s *xmpp.Stream) {
 				if err := errors.Join(clients[i].Activate(s), disco.New(disco.Config{}).Activate(s), caps.New(caps.Config{}).Activate(s)); err != nil {
 					t.Fatal(err)
 				}
 			})
 		}
+		integration.Announce(t, ctx, streams[0], streams[1])
 		card := new(vcard.Card4)
 		card.Add(vcard.NewProperty("fn", "text", "Juliet"))
 		if err := clients[1].PublishVCard4(ctx, card, nil); err != nil {
