@@ -32,26 +32,12 @@ func DigestMD5() Mechanism {
 	}}
 }
 
-// digestState is where the exchange stands. It only grows.
-type digestState int
-
-const (
-	digestNew      digestState = iota
-	digestStarted              // the challenge is awaited
-	digestAnswered             // the server has the response
-	digestVerified             // rspauth was right
-	digestDone                 // and the server has said success
-)
-
 // digestMD5 is one exchange of RFC 2831 §2.1.
 type digestMD5 struct {
-	redacted
-	p      Params
-	uri    string
-	cnonce string
-
-	state   digestState
-	err     error  // sticky
+	mutual
+	p       Params
+	uri     string
+	cnonce  string
 	rspauth []byte // what is right; no secret: it is void outside this exchange
 }
 
@@ -63,6 +49,7 @@ func newDigestMD5(p Params) (*digestMD5, error) {
 		p.Service = "xmpp"
 	}
 	c := &digestMD5{p: p, uri: p.Service + "/" + p.Domain}
+	c.steps = c
 	if err := checkName("digest-uri", c.uri); err != nil {
 		return nil, err
 	}
@@ -72,57 +59,10 @@ func newDigestMD5(p Params) (*digestMD5, error) {
 	return c, nil
 }
 
-func (c *digestMD5) fail(err error) error {
-	if c.err == nil {
-		c.err = err
-	}
-	return c.err
-}
+// first makes the nonce, and returns nil: the server speaks first.
+func (c *digestMD5) first() ([]byte, error) { return nil, newNonce(&c.cnonce, c.p.Rand) }
 
-// Start makes the nonce, and returns nil: the server speaks first.
-func (c *digestMD5) Start(ctx context.Context) ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	if c.state != digestNew {
-		return nil, c.fail(fail(ErrUnexpected, "Start was called before"))
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, c.fail(err)
-	}
-	nonce, err := newNonce(c.p.Rand)
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	c.start(nonce)
-	return nil, nil
-}
-
-func (c *digestMD5) start(cnonce string) { c.cnonce, c.state = cnonce, digestStarted }
-
-func (c *digestMD5) Next(ctx context.Context, challenge []byte) ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	switch c.state {
-	case digestStarted:
-		if err := ctx.Err(); err != nil {
-			return nil, c.fail(err)
-		}
-		response, err := c.respond(ctx, challenge)
-		if err != nil {
-			return nil, c.fail(err)
-		}
-		c.state = digestAnswered
-		return response, nil
-	case digestAnswered:
-		if err := c.verify(challenge); err != nil {
-			return nil, err
-		}
-		return []byte{}, nil
-	}
-	return nil, c.fail(fail(ErrUnexpected, "a challenge at this point"))
-}
+func (c *digestMD5) failed(bool) {}
 
 // respond makes the digest-response. Nobody is asked for the password before the challenge has passed every check.
 func (c *digestMD5) respond(ctx context.Context, challenge []byte) ([]byte, error) {
@@ -203,39 +143,15 @@ func hexMD5(parts ...[]byte) []byte {
 	return hex.AppendEncode(nil, sum[:])
 }
 
-// verify reads the response-auth. It is the only way to the state digestVerified.
+// verify reads the response-auth.
 func (c *digestMD5) verify(msg []byte) error {
 	got, err := parseDigestAuth(msg)
 	if err != nil {
-		return c.fail(err)
+		return err
 	}
 	if !hmac.Equal([]byte(got), c.rspauth) {
-		return c.fail(ErrServerSignature)
+		return ErrServerSignature
 	}
-	c.state = digestVerified
-	return nil
-}
-
-func (c *digestMD5) Success(_ context.Context, data []byte) error {
-	if c.err != nil {
-		return c.err
-	}
-	switch c.state {
-	case digestAnswered:
-		if len(data) == 0 {
-			return c.fail(fail(ErrServerSignature, "success without it"))
-		}
-		if err := c.verify(data); err != nil {
-			return err
-		}
-	case digestVerified:
-		if len(data) > 0 {
-			return c.fail(fail(ErrUnexpected, "data after rspauth"))
-		}
-	default:
-		return c.fail(fail(ErrUnexpected, "success at this point"))
-	}
-	c.state = digestDone
 	return nil
 }
 

@@ -52,27 +52,13 @@ func scramMechanism(family string, plus bool) Mechanism {
 	return m
 }
 
-// scramState is where the exchange stands. It only grows.
-type scramState int
-
-const (
-	scramNew      scramState = iota
-	scramFirst               // client-first was made
-	scramFinal               // client-final was made: the server has the proof
-	scramVerified            // the server's signature was right
-	scramDone                // and the server has said success
-)
-
 // scram is one exchange of RFC 5802 §5.
 type scram struct {
-	redacted
+	mutual
 	family string // mechanism name without -PLUS: both have the same keys
 	hash   func() hash.Hash
 	plus   bool
 	p      Params
-
-	state scramState
-	err   error // sticky
 
 	gs2       string // gs2-header
 	cbind     []byte // channel binding data, only with -PLUS
@@ -109,7 +95,9 @@ func newScram(family string, h func() hash.Hash, plus bool, p Params) (*scram, e
 			return nil, fail(ErrBinding, "Params.BindingType is no name of a type")
 		}
 	}
-	return &scram{family: family, hash: h, plus: plus, p: p}, nil
+	c := &scram{family: family, hash: h, plus: plus, p: p}
+	c.steps = c
+	return c, nil
 }
 
 // isBindingName is cb-name of RFC 5802 §7.
@@ -119,18 +107,11 @@ func isBindingName(s string) bool {
 	})
 }
 
-// fail ends the exchange: nothing can succeed after it.
-func (c *scram) fail(err error) error {
-	if c.err != nil {
-		return c.err
-	}
-	c.err = err
-	if c.state == scramFinal {
-		// Keys that a server has refused, or does not know, are not tried again.
+func (c *scram) failed(answered bool) {
+	if answered { // keys that a server has refused, or does not know, are not tried again
 		c.p.Keys.drop(c.key)
 	}
 	c.wipe()
-	return err
 }
 
 func (c *scram) wipe() {
@@ -140,53 +121,41 @@ func (c *scram) wipe() {
 	}
 }
 
-func (c *scram) Start(ctx context.Context) ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
+// newNonce makes the client's nonce, 144 bits in base64, whose alphabet has no comma, unless there is one: tests set it.
+func newNonce(nonce *string, r io.Reader) error {
+	if *nonce != "" {
+		return nil
 	}
-	if c.state != scramNew {
-		return nil, c.fail(fail(ErrUnexpected, "Start was called before"))
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, c.fail(err)
-	}
-	nonce, err := newNonce(c.p.Rand)
-	if err != nil {
-		return nil, c.fail(err)
-	}
-	return c.start(nonce)
-}
-
-// newNonce makes the client's nonce: 144 bits in base64, whose alphabet has no comma.
-func newNonce(r io.Reader) (string, error) {
 	var b [18]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return "", fmt.Errorf("sasl: no randomness for the nonce: %w", err)
+		return fmt.Errorf("sasl: no randomness for the nonce: %w", err)
 	}
-	return base64.StdEncoding.EncodeToString(b[:]), nil
+	*nonce = base64.StdEncoding.EncodeToString(b[:])
+	return nil
 }
 
-// start makes the client-first-message with the given nonce.
-func (c *scram) start(nonce string) ([]byte, error) {
+// first makes the client-first-message.
+func (c *scram) first() ([]byte, error) {
 	user, err := c.p.Credentials.username()
 	if err == nil {
 		err = checkName("authorization identity", c.p.Credentials.Authzid)
 	}
 	if err != nil {
-		return nil, c.fail(err)
+		return nil, err
 	}
 	flag, err := c.bindingFlag()
 	if err != nil {
-		return nil, c.fail(err)
+		return nil, err
 	}
 	c.gs2 = flag + ","
 	if a := c.p.Credentials.Authzid; a != "" {
 		c.gs2 += "a=" + saslname.Replace(a)
 	}
 	c.gs2 += ","
-	c.nonce = nonce
-	c.bare = "n=" + saslname.Replace(user) + ",r=" + nonce
-	c.state = scramFirst
+	if err := newNonce(&c.nonce, c.p.Rand); err != nil {
+		return nil, err
+	}
+	c.bare = "n=" + saslname.Replace(user) + ",r=" + c.nonce
 	return []byte(c.gs2 + c.bare), nil
 }
 
@@ -214,34 +183,9 @@ func (c *scram) bindingFlag() (string, error) {
 	return "n", nil
 }
 
-func (c *scram) Next(ctx context.Context, challenge []byte) ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	switch c.state {
-	case scramFirst:
-		if err := ctx.Err(); err != nil {
-			return nil, c.fail(err)
-		}
-		response, err := c.final(ctx, challenge)
-		if err != nil {
-			return nil, c.fail(err)
-		}
-		c.state = scramFinal
-		return response, nil
-	case scramFinal:
-		// The signature in a last challenge; the server then expects an empty response (RFC 6120 §6.4.3).
-		if err := c.verify(challenge); err != nil {
-			return nil, err
-		}
-		return []byte{}, nil
-	}
-	return nil, c.fail(fail(ErrUnexpected, "a challenge at this point"))
-}
-
-// final checks the server-first-message and makes the client-final-message.
+// respond checks the server-first-message and makes the client-final-message.
 // Nothing is derived, and nobody is asked for the password, before every check has passed.
-func (c *scram) final(ctx context.Context, challenge []byte) ([]byte, error) {
+func (c *scram) respond(ctx context.Context, challenge []byte) ([]byte, error) {
 	first, err := parseServerFirst(challenge, c.nonce, c.p.MinIterations, c.p.MaxIterations)
 	if err != nil {
 		return nil, err
@@ -292,42 +236,18 @@ func (c *scram) derive(ctx context.Context, first serverFirst) (*keyPair, error)
 	}, nil
 }
 
-// verify reads the server-final-message. It is the only way to the state scramVerified.
+// verify reads the server-final-message.
 func (c *scram) verify(msg []byte) error {
 	got, err := parseServerFinal(msg)
 	if err != nil {
-		return c.fail(err)
+		return err
 	}
 	if !hmac.Equal(got, c.signature) {
-		return c.fail(ErrServerSignature)
+		return ErrServerSignature
 	}
-	c.state = scramVerified
 	if c.p.Keys != nil {
 		c.p.Keys.put(c.key, c.keys)
 	}
 	c.wipe()
-	return nil
-}
-
-func (c *scram) Success(_ context.Context, data []byte) error {
-	if c.err != nil {
-		return c.err
-	}
-	switch c.state {
-	case scramFinal:
-		if len(data) == 0 {
-			return c.fail(fail(ErrServerSignature, "success without it"))
-		}
-		if err := c.verify(data); err != nil {
-			return err
-		}
-	case scramVerified:
-		if len(data) > 0 {
-			return c.fail(fail(ErrUnexpected, "data after the server signature"))
-		}
-	default:
-		return c.fail(fail(ErrUnexpected, "success at this point"))
-	}
-	c.state = scramDone
 	return nil
 }

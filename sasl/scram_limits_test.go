@@ -184,8 +184,8 @@ func TestSec_SASL07(t *testing.T) {
 	const n = 1_000_000
 	seen := make(map[[18]byte]struct{}, n)
 	for range n {
-		s, err := newNonce(rand.Reader)
-		if err != nil {
+		s := ""
+		if err := newNonce(&s, rand.Reader); err != nil {
 			t.Fatal(err)
 		}
 		var b [18]byte

@@ -110,7 +110,7 @@ func TestSec_SASL03(t *testing.T) {
 				if got, err := c.Next(t.Context(), v); err != nil || got == nil || len(got) != 0 {
 					t.Errorf("Next: got %q, %v, want an empty answer", got, err)
 				}
-				if c.(*scram).state == scramDone {
+				if c.(*scram).state == mutualDone {
 					t.Error("done before success")
 				}
 				return c.Success(t.Context(), nil)

@@ -69,7 +69,8 @@ func TestSCRAMVectors(t *testing.T) {
 				Offer: &Offer{Mechanisms: []string{"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"},
 					BindingTypes: []string{TLSServerEndPoint, TLSExporter}, TLSVersion: 0x0304}}
 			c := newClient(t, tt.mech, p).(*scram)
-			got, err := c.start(tt.cnonce)
+			c.nonce = tt.cnonce
+			got, err := c.Start(t.Context())
 			if err != nil || string(got) != tt.clientFirst {
 				t.Fatalf("client-first: got %q, %v, want %q", got, err, tt.clientFirst)
 			}

@@ -38,7 +38,8 @@ func TestSSDPVectors(t *testing.T) {
 	}
 	begin := func(p Params) *scram {
 		c := newClient(t, ScramSHA1Plus(), p).(*scram)
-		if got, err := c.start(cnonce); err != nil || string(got) != "p=tls-exporter,,n=user,r="+cnonce {
+		c.nonce = cnonce
+		if got, err := c.Start(t.Context()); err != nil || string(got) != "p=tls-exporter,,n=user,r="+cnonce {
 			t.Fatalf("got %q, %v", got, err)
 		}
 		return c
