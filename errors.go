@@ -4,12 +4,16 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/beevik/etree"
 	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/internal/xmlstream"
+	"github.com/go-xmppframework/xmpp/stanza"
 )
 
 // Sentinels, matched with [errors.Is]. Each names the calls that return it.
@@ -257,6 +261,30 @@ func (e *StreamError) Unwrap() error { return e.Err }
 func (e *StreamError) Is(target error) bool {
 	t, ok := target.(*StreamError)
 	return ok && t.Condition == e.Condition
+}
+
+// OtherHost is where a see-other-host of the server sends the client to (RFC 6120 section 4.9.3.19). host is empty where it is
+// no such error, or names nothing that can be the name or address of a host; port is 0 where it names none.
+// [Stream.Login] goes there by itself where the connection was encrypted, if the certificate there is one for the domain that it wanted.
+func (e *StreamError) OtherHost() (host string, port uint16) {
+	if e.Local || e.Condition != "see-other-host" {
+		return "", 0
+	}
+	host = strings.TrimSpace(stanza.Text(stanza.Child(e.Element, e.Condition, stanza.NSStreamErrors)))
+	if h, p, err := net.SplitHostPort(host); err == nil {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return "", 0
+		}
+		host, port = h, uint16(n)
+	} else if in, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(in, "]") {
+		host = strings.TrimSuffix(in, "]")
+	}
+	bad := func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(":/?#@\\\"'<>[]", r) }
+	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 255 || strings.ContainsFunc(host, bad)) {
+		return "", 0
+	}
+	return host, port
 }
 
 // SlowDelegateError is the cause of a disconnect when a delegate's queue reached its hard limit:

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/go-xmppframework/xmpp/internal/transport"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -228,9 +228,12 @@ func (c *conn) redirect(err error) {
 		to.kind, to.url = overWebSocket, ws.URI
 	case errors.As(err, &bosh) && bosh.URI != "":
 		to.kind, to.url = overBOSH, bosh.URI
-	case errors.As(err, &se) && se.Condition == "see-other-host" && c.transport.kind == overTCP:
-		host, port := splitOther(stanza.Text(stanza.Child(se.Element, "see-other-host", stanza.NSStreamErrors)), c.direct)
-		to.target = transport.Target{Host: host, Port: port, DirectTLS: c.direct}
+	case errors.As(err, &se) && c.transport.kind == overTCP:
+		host, port := se.OtherHost()
+		if port == 0 && c.direct {
+			port = 5223
+		}
+		to.target = transport.Target{Host: host, Port: cmp.Or(port, 5222), DirectTLS: c.direct}
 	}
 	if to.url != "" && to.check(false) != nil || to.url == "" && to.target.Host == "" || to.url == c.transport.url && to.addr() == c.addr {
 		return
@@ -268,28 +271,6 @@ func ofWire(err error) error {
 		return err
 	}
 	return se
-}
-
-// splitOther reads host[:port], RFC 6120 section 4.9.3.19; an IPv6 address is in brackets. host is "" for what is neither.
-func splitOther(text string, direct bool) (host string, port uint16) {
-	port = 5222
-	if direct {
-		port = 5223
-	}
-	text = strings.TrimSpace(text)
-	if h, p, err := net.SplitHostPort(text); err == nil {
-		n, err := strconv.ParseUint(p, 10, 16)
-		if err != nil || n == 0 {
-			return "", 0
-		}
-		text, port = h, uint16(n)
-	} else if in, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(in, "]") {
-		text = strings.TrimSuffix(in, "]")
-	}
-	if len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || strings.ContainsRune("/?#@\\\"<>[]", r) }) {
-		return "", 0
-	}
-	return text, port
 }
 
 // followRedirects begins, or ends, a Login, which may be sent elsewhere after it has connected.

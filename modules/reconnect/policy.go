@@ -1,15 +1,14 @@
 package reconnect
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
@@ -216,25 +215,12 @@ func redirect(err error) string {
 		err = ce.Attempts[len(ce.Attempts)-1].Err
 	}
 	se := (*xmpp.StreamError)(nil)
-	if !errors.As(err, &se) || se.Local || se.Condition != "see-other-host" {
+	if !errors.As(err, &se) {
 		return ""
 	}
-	text := strings.TrimSpace(stanza.Text(stanza.Child(se.Element, "see-other-host", stanza.NSStreamErrors)))
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		host, port = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"), "5222"
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || !validHost(host) {
+	host, port := se.OtherHost()
+	if host == "" {
 		return ""
 	}
-	return net.JoinHostPort(host, port)
-}
-
-func validHost(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return true
-	}
-	return host != "" && len(host) <= 255 && !strings.ContainsFunc(host, func(c rune) bool {
-		return c <= ' ' || c == 0x7f || strings.ContainsRune(`:/\@[]<>"'`, c)
-	})
+	return net.JoinHostPort(host, strconv.Itoa(int(cmp.Or(port, 5222))))
 }
