@@ -1,13 +1,19 @@
 package xmpp_test
 
 import (
+	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/internal/integration"
 	"github.com/go-xmppframework/xmpp/internal/testserver"
 	"github.com/go-xmppframework/xmpp/sasl"
 	"github.com/go-xmppframework/xmpp/stanza"
@@ -152,4 +158,95 @@ func TestLegacyAuth_AfterSASL(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestIntegrationLegacyAuth logs in to real servers as XEP-0078 has it. They offer SASL as well, which a proxy takes away, as if they were old.
+func TestIntegrationLegacyAuth(t *testing.T) {
+	integration.Each(t, func(t *testing.T, srv *integration.Server) {
+		checkGoroutines(t)
+		said := new(heard)
+		addr, password := srv.NewAccountAt(t, integration.Plain)
+		host, port := beforeSASL(t, srv.Addr(integration.PlainAllowed), said)
+		cfg := xmpp.Config{JID: xmpp.MustParseJID(addr), Host: host, Port: port, DirectTLS: true, RootCAs: testserver.DefaultAuthority().Pool(), InsecureLegacyAuth: true}
+		login := func(password string, allowPlain bool) (*xmpp.Stream, error) {
+			cfg := cfg
+			cfg.Credentials, cfg.AllowPlain = xmpp.Password(password), allowPlain
+			s := newStream(t, cfg)
+			return s, s.Login(within(t, 20*time.Second))
+		}
+		shows := "digest"
+		if !srv.Kind.Has(integration.LegacyDigest) {
+			shows = "password"
+			if _, err := login(password, false); !errors.Is(err, xmpp.ErrUnsupported) {
+				t.Errorf("a password where none is allowed: %v", err)
+			}
+		}
+		if _, err := login("wrong", true); !errors.Is(err, xmpp.NotAuthorized) {
+			t.Errorf("a wrong password: %v", err)
+		}
+		said.take()
+		s, err := login(password, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(said.take(), ""); !strings.Contains(all, "<"+shows+">") || (shows == "digest") == strings.Contains(all, password) {
+			t.Errorf("not a %s: %s", shows, all)
+		}
+		if sec := s.Security(); sec.Mechanism != "jabber:iq:auth" || sec.Resumed {
+			t.Errorf("%+v", sec)
+		}
+		in := new(inbox)
+		s.AddDelegate(in.delegate())
+		if err := s.Send(within(t, 10*time.Second), stanza.NewMessage(stanza.Chat, s.MyJID(), "to myself")); err != nil {
+			t.Fatal(err)
+		}
+		in.wait(1)
+	}, integration.LegacyAuth)
+}
+
+var newerThanXEP0078 = regexp.MustCompile(`(?s)<mechanisms .*?</mechanisms>|<authentication .*?</authentication>|<starttls .*?(/>|</starttls>)`)
+
+// beforeSASL is a proxy in front of a server's port for clear text: it encrypts, notes what clients say, and takes out of the features what is newer.
+func beforeSASL(t *testing.T, addr string, said *heard) (host string, port int) {
+	t.Helper()
+	cert := testserver.DefaultAuthority().Issue(testserver.CertOptions{DNSNames: []string{integration.Plain}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	t.Cleanup(func() { _ = l.Close() })
+	serve := func(client net.Conn) {
+		server, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Error(err)
+			_ = client.Close()
+			return
+		}
+		wg.Go(func() {
+			_, _ = io.Copy(io.MultiWriter(server, said), client)
+			_ = server.Close()
+		})
+		features, buf := "", make([]byte, 64<<10)
+		for !strings.Contains(features, "</stream:features>") && err == nil {
+			n := 0
+			n, err = server.Read(buf)
+			features += string(buf[:n])
+		}
+		_, _ = io.WriteString(client, newerThanXEP0078.ReplaceAllString(features, ""))
+		_, _ = io.Copy(client, server)
+		_ = client.Close()
+	}
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { serve(c) })
+		}
+	})
+	at := l.Addr().(*net.TCPAddr)
+	return at.IP.String(), at.Port
 }
