@@ -226,7 +226,7 @@ func (r *Room) ownLocked(m *Message) bool {
 
 // CatchUp says how what was said since the last message known was fetched from the archive.
 type CatchUp struct {
-	// Messages is how many the archive alone has brought.
+	// Messages is how many the archive alone has brought; after a resumed session usually none.
 	Messages int
 	// After is the stanza-id of the last message known before, or, with an Err, of the last one that the archive has brought; empty if none is known.
 	After string
@@ -238,6 +238,7 @@ type CatchUp struct {
 // ArchiveDelegate hears how archives are used.
 type ArchiveDelegate interface {
 	// RoomDidCatchUp is called when what was said since the last message known has been told, after the last of those messages and before those that are said from then on;
-	// or when the archive was given up. It is not called for a room without an archive, nor if one leaves meanwhile.
+	// or when the archive was given up: after a room was joined again, and after a resumed session.
+	// It is not called for a room without an archive, nor if one leaves meanwhile.
 	RoomDidCatchUp(ctx context.Context, r *Room, c CatchUp)
 }

@@ -31,18 +31,24 @@ type overheard struct {
 // catchUp reads a room's archive from the last message known on. What the room says meanwhile, its history and then what is live, is held back:
 // both are parts of one log, of which the archive has the earlier one, and somewhere they meet. Whatever the archive tells that was held back is told
 // in its place, as it came; with the first such that was said live, the rest of what is held back is the rest of the log.
+//
+// After a resumed session that is not believed: servers lose what they are about to send in the instant of a resumption, or send it later. The archive is
+// read to its end then, and what it has is told in its order.
 type catchUp struct {
 	after string    // stanza-id
 	since time.Time // if that is not known, to the archive, either
 	stop  context.CancelFunc
 	done  chan struct{}
+	whole bool // after a resumed session; guarded by the room's lock, as what follows
 
-	// Guarded by the room's lock.
 	held    []overheard
 	byID    map[string]int // stanza-id → position in held, counted from the first ever
 	gone    int            // how many of held are gone
 	size    int
 	dropped bool // some of what was held back was let go: the archive has it
+	again   bool // the session was resumed meanwhile: what is being read, and what comes after it, is to be read anew
+	round   context.CancelCauseFunc
+	reached int // after how many of held, counted from the first ever, the archive is
 	told    int
 }
 
@@ -81,6 +87,21 @@ func (c *catchUp) take(n int) []overheard {
 	return list
 }
 
+// pull gives away the one at i, counted from the first ever, and what is in front of it of which an archive knows nothing.
+func (c *catchUp) pull(i int) (list []overheard) {
+	c.reached = max(c.reached, i+1)
+	for j := range c.held[:i+1-c.gone] {
+		if o := &c.held[j]; j == i-c.gone || o.m == nil || o.m.StanzaID == "" {
+			list = append(list, *o)
+			*o = overheard{}
+		}
+	}
+	for len(c.held) > 0 && c.held[0] == (overheard{}) {
+		c.take(1)
+	}
+	return list
+}
+
 // weigh is about how many bytes an element is.
 func weigh(e *etree.Element) (n int) {
 	n = 100 + len(e.Tag)
@@ -114,12 +135,15 @@ func (r *Room) tellLocked(o overheard) (told bool) {
 		return false
 	}
 	m := o.m
+	if m == nil { // given away before
+		return false
+	}
 	by := &origin{nick: m.Nick, occupant: m.OccupantID, stanza: m.StanzaID, origin: m.OriginID, id: m.ID}
 	if r.moderatedLocked(m) { // what stands in the place of a message that is known says something new
 		r.ids.note(by)
 		return false
 	}
-	if m.Delayed && r.ids.seen(by) || r.catch != nil && r.ids.has(m.StanzaID) { // the latter: the archive was ahead of the room
+	if m.Delayed && r.ids.seen(by) || r.ids.has(m.StanzaID) { // the latter: the archive was ahead of the room, or the server repeats itself
 		return false
 	}
 	r.ids.note(by)
@@ -158,11 +182,27 @@ func (r *Room) beginLocked(c *catchUp) {
 	}()
 }
 
-// dropCatchUpLocked ends it without a word: what was held back the archive has for the next time.
+// recheckLocked has the archive say, after a resumed session, what came to nobody meanwhile.
+func (r *Room) recheckLocked() {
+	i := r.info
+	switch {
+	case r.catch != nil:
+		if r.catch.whole, r.catch.again = true, true; r.catch.round != nil {
+			r.catch.round(errAgain)
+		}
+	case r.state == StateJoined && r.live && r.last != "" && i != nil && i.Archive && i.StanzaIDs && !r.m.cfg.NoArchive:
+		r.beginLocked(&catchUp{after: r.last, since: r.told.Add(-overlap), whole: true, done: make(chan struct{})})
+	}
+}
+
+// dropCatchUpLocked ends it without a word: what was held back the archive has for the next time, but for what it seems not to have.
 func (r *Room) dropCatchUpLocked() {
 	if c := r.catch; c != nil {
 		c.stop()
 		r.catch = nil
+		for _, o := range c.take(min(max(c.reached-c.gone, 0), len(c.held))) {
+			r.tellLocked(o)
+		}
 	}
 }
 
@@ -184,6 +224,11 @@ func (r *Room) catchUp(ctx context.Context, c *catchUp) {
 	result.Err = r.readArchive(ctx, c)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for c.again && result.Err == nil && r.catch == c {
+		r.mu.Unlock()
+		result.Err = r.readArchive(ctx, c)
+		r.mu.Lock()
+	}
 	if r.catch != c || result.Err != nil && (ctx.Err() != nil || lostConnection(result.Err)) { // left, or about to: the next stay goes on here
 		return
 	}
@@ -202,8 +247,11 @@ func (r *Room) catchUp(ctx context.Context, c *catchUp) {
 	notify(r, ofArchive, func(ctx context.Context, d ArchiveDelegate) { d.RoomDidCatchUp(ctx, r, result) })
 }
 
-// errMet ends the reading: the archive has come to what was said live.
-var errMet = errors.New("muc: met")
+// What ends the reading of pages.
+var (
+	errMet   = errors.New("muc: met")   // the archive has come to what was said live
+	errAgain = errors.New("muc: again") // the page was asked for before the session was resumed: some of it may have been lost
+)
 
 func (r *Room) readArchive(ctx context.Context, c *catchUp) error {
 	select { // not all rooms at once
@@ -221,18 +269,19 @@ func (r *Room) readArchive(ctx context.Context, c *catchUp) error {
 		if c.after == "" {
 			q.Since = c.since
 		}
-		r.setDropped(c, false)
 		before := c.after
-		err := r.readPages(ctx, c, info, q, first, &left)
+		round := r.beginRound(ctx, c)
+		err := r.readPages(round, c, info, q, first, &left)
 		switch {
 		case errors.Is(err, errMet):
 			return nil
+		case errors.Is(context.Cause(round), errAgain):
 		case errors.Is(err, stanza.ItemNotFound) && before != "" && c.after == before && !c.since.IsZero(): // the archive does not reach back so far
 			c.after = ""
 		case errors.Is(err, ErrNoAnswer) && r.m.wasAway(ctx): // neither did anybody else answer
 		case err != nil:
 			return err
-		case !r.setDropped(c, false):
+		case !r.isDropped(c):
 			return nil
 		}
 	}
@@ -255,12 +304,23 @@ func (m *MUC) wasAway(ctx context.Context) bool {
 	}
 }
 
-// setDropped returns whether something was let go since it was called last.
-func (r *Room) setDropped(c *catchUp, v bool) (was bool) {
+// beginRound returns the context of one reading from c.after to the end of the archive.
+func (r *Room) beginRound(ctx context.Context, c *catchUp) context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was, c.dropped = c.dropped, v
-	return was
+	if c.round != nil {
+		c.round(nil)
+	}
+	ctx, c.round = context.WithCancelCause(ctx)
+	c.dropped, c.again = false, false
+	return ctx
+}
+
+// isDropped reports whether something was let go in this round.
+func (r *Room) isDropped(c *catchUp) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return c.dropped
 }
 
 // readPages reads from one place on to the end of the archive.
@@ -287,12 +347,22 @@ func (r *Room) mergePage(c *catchUp, page []*Message, left *int) error {
 	if r.catch != c {
 		return context.Canceled
 	}
+	if c.again {
+		return errAgain
+	}
 	for _, m := range page {
 		if *left--; *left < 0 {
 			return rsm.ErrTooMany
 		}
 		c.after = m.StanzaID
-		if i, ok := c.byID[m.StanzaID]; ok && i >= c.gone {
+		i, held := c.byID[m.StanzaID]
+		switch held = held && i >= c.gone; {
+		case held && c.whole:
+			for _, o := range c.pull(i) {
+				r.tellLocked(o)
+			}
+			continue
+		case held:
 			met := false
 			for _, o := range c.take(i + 1 - c.gone) {
 				r.tellLocked(o)
@@ -302,6 +372,10 @@ func (r *Room) mergePage(c *catchUp, page []*Message, left *int) error {
 				return errMet
 			}
 			continue
+		}
+		if p := r.sent.reflected(m, m.Nick == r.nick); p != nil {
+			m.Own = true
+			r.sent.end(p, m, nil)
 		}
 		if r.tellLocked(overheard{m: m}) {
 			c.told++

@@ -88,7 +88,7 @@ type attempt struct {
 // as far as the room keeps it, and told as delayed messages. A room that has an archive (XEP-0313) and gives stanza-ids is asked for all of it, page by page;
 // meanwhile what is said is held back, so that everything is told in order, and Join waits for 10 s at most. An [ArchiveDelegate] hears when that is over.
 // Messages that are known are left out: those with the same stanza-id of a room that has such ids; otherwise those of the same sender with the same origin-id or id.
-// Only what the room tells as history is looked at in this way: what is said live is always told.
+// What is said live is told unless its stanza-id is known, as of what a server sends again after a resumed session; nothing else of it is looked at.
 // What is said while the archive is read may come from there first and is then told as delayed, too: a bot that leaves out old commands does better to look at Message.Time.
 func (r *Room) Join(ctx context.Context, nick string, opts JoinOptions) error {
 	s, err := r.m.Active()

@@ -68,8 +68,9 @@ type Config struct {
 	SelfPing time.Duration
 	// MaxOccupants is how many occupants of one room are kept; those that come when there are so many are unknown. If zero, 20,000.
 	MaxOccupants int
-	// NoArchive leaves the archives of rooms alone when a room is joined again; [Room.Archive] works all the same. If zero, where a room has an archive (XEP-0313),
-	// what was said since the last message known is fetched from there: see [Room.Join].
+	// NoArchive leaves the archives of rooms alone when a room is joined again, and after a resumed session; [Room.Archive] works all the same.
+	// If zero, where a room has an archive (XEP-0313), what was said since the last message known is fetched from there: see [Room.Join]. After a resumed session,
+	// in which the server sends that itself, this finds what it has lost: servers do lose messages that are said in the instant of a resumption.
 	NoArchive bool
 	// MaxArchive is how many messages are fetched in this way each time. If there are more, the archive is given up there: see [CatchUp]. If zero, 10,000.
 	MaxArchive int

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +106,89 @@ func TestResumed(t *testing.T) {
 	ro.waitFor(t, "rejoin=true")
 	if !b.Joined() {
 		t.Error("not joined again")
+	}
+}
+
+// TestRel_ResumedLoss: a server that loses, or sends late, what is said while the connection is away has it in the archive of the room, which is asked after
+// the session was resumed. All of it is told once, in order, also when the connection is lost again meanwhile.
+func TestRel_ResumedLoss(t *testing.T) {
+	checkGoroutines(t)
+	srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{Archive: true}))
+	garden := srv.Room("garden")
+	j := visit(t, srv, "juliet", muc.Config{})
+	a := j.join(t, garden, "Juliet", muc.JoinOptions{})
+	dialer := new(xmpptest.FaultDialer)
+	var mu sync.Mutex
+	lost, late := map[string]bool{}, []*stanza.Message(nil)
+	ro := newGuest(t, muc.Config{}, func(setup func(*xmpp.Stream)) *xmpp.Stream {
+		cfg := srv.Config("romeo")
+		dialer.Dial, cfg.Dial = cfg.Dial, dialer.DialContext
+		s, err := xmpp.New(cfg)
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close(context.Background()) })
+		s.AddInterceptor(xmpp.Interceptor{WillReceiveMessage: func(_ context.Context, _ *xmpp.Stream, m *stanza.Message) *stanza.Message {
+			mu.Lock()
+			defer mu.Unlock()
+			if lost[m.Body()] {
+				delete(lost, m.Body())
+				late = append(late, m.Copy())
+				return nil
+			}
+			return m
+		}})
+		setup(s)
+		rec := reconnect.New(reconnect.Config{InitialDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond})
+		must(t, errors.Join(sm.New(sm.Config{}).Activate(s), rec.Activate(s), s.Login(t.Context())))
+		return s
+	})
+	b := ro.join(t, garden, "Romeo", muc.JoinOptions{})
+	n := 0
+	say := func(k int, keep func() bool) {
+		t.Helper()
+		for range k {
+			text := fmt.Sprint("number ", n)
+			mu.Lock()
+			lost[text] = !keep()
+			mu.Unlock()
+			_, err := a.SendAndWait(t.Context(), stanza.NewMessage(stanza.Groupchat, garden, text))
+			must(t, err)
+			n++
+		}
+	}
+	always, sometimes := func() bool { return true }, func() bool { return rand.N(3) > 0 }
+	say(1, always)
+	all := ro.waitFor(t, "number 0")
+	for round := range 20 {
+		dialer.Refuse(true)
+		dialer.Reset()
+		say(rand.N(150), sometimes)
+		dialer.Refuse(false)
+		if round%2 == 0 { // else the connection goes while the archive is read, maybe
+			say(2, always)
+			all += "\n" + ro.waitFor(t, fmt.Sprint("number ", n-1))
+			mu.Lock()
+			if len(late) > 0 { // what was lost comes after all
+				m := late[rand.N(len(late))]
+				m.Add(stanza.New("delay", "urn:xmpp:delay").A("stamp", "2026-01-02T03:04:05Z"))
+				srv.SendRaw(ro.s.MyJID(), []byte(stanza.Compact(m.Element())))
+			}
+			late = nil
+			mu.Unlock()
+		}
+	}
+	say(1, always)
+	all += "\n" + ro.waitFor(t, fmt.Sprint("number ", n-1))
+	next := 0
+	for line := range strings.Lines(all) {
+		if text, ok := strings.CutPrefix(line, "Juliet: number "); ok {
+			if k := strings.Fields(text)[0]; k != fmt.Sprint(next) {
+				t.Fatalf("%s where %d was to come", k, next)
+			}
+			next++
+		}
+	}
+	if next != n || !b.Joined() {
+		t.Errorf("%d of %d, %v", next, n, b.State())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/go-xmppframework/xmpp"
 )
 
-// ReceiveSession ends what a new session does not know, and joins again; after a resumed one it asks the rooms whether we are still there.
+// ReceiveSession ends what a new session does not know, and joins again; after a resumed one it asks the rooms whether we are still there, and their archives what was said.
 func (m *MUC) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 	if m.Stream() == nil {
 		return
@@ -21,6 +21,7 @@ func (m *MUC) ReceiveSession(_ context.Context, kind xmpp.SessionKind) {
 		for _, r := range m.all() {
 			r.mu.Lock()
 			r.doubtLocked()
+			r.recheckLocked()
 			r.mu.Unlock()
 		}
 		return
