@@ -42,10 +42,11 @@ $(XMPPJS)/node_modules/.package-lock.json: $(XMPPJS)/package-lock.json
 	$(call need,node npm,nodejs npm)
 	npm ci --prefix $(XMPPJS) --ignore-scripts --no-audit --no-fund --loglevel=error
 
-# One package at a time where some load the machine and others look at the clock; modules and examples mostly wait for real servers.
+# One package at a time where some load the machine and others look at the clock; the rest computes, or waits for real servers.
+BUSY = . ./internal/compat ./internal/integration ./internal/interop ./internal/reliability
 unit:
-	$(GO) test -race -shuffle=on -p 1 -timeout 20m $$($(GO) list ./... | grep -v -e /modules/ -e /examples/)
-	$(GO) test -race -shuffle=on -p 2 -timeout 20m ./modules/... ./examples/...
+	$(GO) test -race -shuffle=on -p 1 -parallel 3 -timeout 20m $(BUSY)
+	$(GO) test -race -shuffle=on -p 2 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(BUSY))")
 
 examples:
 	$(GO) run ./examples/quickstart

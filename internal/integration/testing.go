@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-xmppframework/xmpp/internal/testkit"
 )
 
 // mode is the value of XMPP_INTEGRATION.
@@ -102,25 +104,46 @@ func Shared(t testing.TB, k Kind) *Server {
 // A kind that lacks one is left out; that none has them all is a failure. A kind that is not installed is skipped or fails, see Shared.
 func Each(t *testing.T, f func(t *testing.T, s *Server), need ...Feature) {
 	t.Helper()
+	for _, k := range started(t, need) {
+		t.Run(string(k), func(t *testing.T) {
+			t.Helper()
+			f(t, Shared(t, k))
+		})
+	}
+}
+
+// EachAtOnce is Each with several kinds at the same time, for tests that wait more than they work.
+// It fails if the test ends with more goroutines than it began with; f must not count them.
+func EachAtOnce(t *testing.T, f func(t *testing.T, s *Server), need ...Feature) {
+	t.Helper()
+	kinds := started(t, need)
+	testkit.Goroutines(t)
+	for _, k := range kinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Helper()
+			t.Parallel()
+			f(t, Shared(t, k))
+		})
+	}
+}
+
+// started starts the shared servers of all kinds that have the features: all at once, so that it takes as long as the slowest.
+func started(t *testing.T, need []Feature) []Kind {
+	t.Helper()
 	currentMode(t)
 	kinds, err := kindsWith(need)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	for _, k := range kinds { // all at once: it takes as long as the slowest
+	for _, k := range kinds {
 		if _, err := locate(k); err == nil {
 			takeSlot(t)
 			wg.Go(func() { shared[k]() })
 		}
 	}
 	wg.Wait()
-	for _, k := range kinds {
-		t.Run(string(k), func(t *testing.T) {
-			t.Helper()
-			f(t, Shared(t, k))
-		})
-	}
+	return kinds
 }
 
 // kindsWith returns the kinds that Each uses; they may be none because of XMPP_SERVERS alone.

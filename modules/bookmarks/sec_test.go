@@ -173,7 +173,7 @@ func TestSec_ORG09_OpenNode(t *testing.T) {
 				t.Errorf("%v: a stranger publishes: %v", method, err)
 			}
 			must(t, c.Fetch(ctx))
-			if got := c.heard(t); got != "fetched\nfetched" || c.Len() != 0 {
+			if got := c.heard(t); got != "fetched" && got != "fetched\nfetched" || c.Len() != 0 { // once or twice: what is under way is not asked for again
 				t.Errorf("%v: heard\n%s", method, got)
 			}
 			_ = c.s.Close(ctx)

@@ -67,7 +67,8 @@ func TestLogin(t *testing.T) {
 		g.wantAnswer(t, second)
 		g.up(t)
 		g.wantAnswer(t, g.start(t.Context()), xmpp.ErrInvalidState)
-		g.lose() // it is armed
+		time.Sleep(10 * time.Second) // Config.ResetAfter: the session counts as one that has lasted
+		g.lose()                     // it is armed
 		time.Sleep(2 * time.Second)
 		g.up(t)
 	})
