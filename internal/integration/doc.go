@@ -10,7 +10,7 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(integration.Main(m)) }
 //
-// and its tests call [Each], [Shared] or [Start].
+// and its tests call [Each], [EachAtOnce], [Shared] or [Start].
 //
 // # Environment
 //
