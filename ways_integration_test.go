@@ -274,7 +274,7 @@ func TestIntegrationWaysResume(t *testing.T) {
 					if !way.bosh {
 						rec.until(t, "DidDisconnect")
 						// Then all of bob's are where alice's session waits: ejabberd may lose what comes in the instant of a resumption.
-						if _, err := bob.SendIQ(ctx, stanza.NewIQ(stanza.Get, bob.MyJID().DomainJID(), stanza.New("ping", "urn:xmpp:ping"))); err != nil {
+						if _, err := bob.SendIQ(ctx, stanza.NewIQ(stanza.Get, bob.MyJID().DomainJID(), stanza.New("ping", ping.NS))); err != nil {
 							t.Error(err)
 						}
 						if err := alice.Login(ctx); err != nil {

@@ -66,7 +66,7 @@ func (s *Server) register(a account, password string) error {
 	if s.proc == nil {
 		return errors.New("the server is not running")
 	}
-	if !s.Kind.isProsody() {
+	if !s.Kind.IsProsody() {
 		return s.registerEjabberd(a, password)
 	}
 	if a.domain == CertHost {

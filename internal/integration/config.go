@@ -25,7 +25,7 @@ const (
 // configure writes the server's configuration into its folder.
 func (s *Server) configure() error {
 	name := "ejabberd.yml"
-	if s.Kind.isProsody() {
+	if s.Kind.IsProsody() {
 		name = "prosody.cfg.lua"
 		if err := s.writeModules(); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Server) command() (argv, env []string) {
 		"HOME=" + s.inner,
 		"LANG=C.UTF-8",
 	}
-	if s.Kind.isProsody() {
+	if s.Kind.IsProsody() {
 		argv = []string{"/usr/bin/prosody", "-F", "--config", s.inner + "/prosody.cfg.lua"}
 	} else {
 		env = append(env,

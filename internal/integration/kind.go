@@ -29,7 +29,7 @@ func ParseKind(name string) (Kind, error) {
 	return "", fmt.Errorf("integration: no server kind %q; there are %v", name, Kinds())
 }
 
-func (k Kind) isProsody() bool { return k == Prosody || k == Prosody13 }
+func (k Kind) IsProsody() bool { return k == Prosody || k == Prosody13 }
 
 // wanted returns the kinds that XMPP_SERVERS leaves.
 func wanted() ([]Kind, error) {

@@ -85,7 +85,7 @@ func (s *Server) firstRun() error {
 		if s.ports, err = choosePorts(); err != nil {
 			return err
 		}
-		if s.Kind.isProsody() { // tells domains apart, not ports
+		if s.Kind.IsProsody() { // tells domains apart, not ports
 			for _, p := range []Port{PlainAllowed, ClientCert, TLS12} {
 				s.ports[p] = s.ports[STARTTLS]
 			}

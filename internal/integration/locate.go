@@ -88,7 +88,7 @@ var privateMounts = []string{"/usr/bin/unshare", "--mount", "--propagation", "pr
 func inspect(k Kind, root string) (program, error) {
 	p := program{kind: k, root: root}
 	bin := "erl"
-	if k.isProsody() {
+	if k.IsProsody() {
 		bin = "prosody"
 	}
 	if root == "/" {
@@ -98,7 +98,7 @@ func inspect(k Kind, root string) (program, error) {
 	} else if !sideRootDone(root) {
 		return p, errors.New("no side root in " + root)
 	}
-	if k.isProsody() {
+	if k.IsProsody() {
 		v, err := os.ReadFile(filepath.Join(root, "usr/lib/prosody/prosody.version"))
 		if err != nil {
 			return p, err

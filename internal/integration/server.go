@@ -89,7 +89,7 @@ func clientCertificate(t testing.TB, authority func() (*authority, error), addre
 
 // BOSH returns the URL for HTTP binding, over TLS or not.
 func (s *Server) BOSH(secure bool) string {
-	if s.Kind.isProsody() {
+	if s.Kind.IsProsody() {
 		return s.url("http", secure, "/http-bind")
 	}
 	return s.url("http", secure, "/bosh")
@@ -97,7 +97,7 @@ func (s *Server) BOSH(secure bool) string {
 
 // WebSocket returns the URL for XMPP over WebSocket, over TLS or not.
 func (s *Server) WebSocket(secure bool) string {
-	if s.Kind.isProsody() {
+	if s.Kind.IsProsody() {
 		return s.url("ws", secure, "/xmpp-websocket")
 	}
 	return s.url("ws", secure, "/ws")
@@ -154,7 +154,7 @@ func (s *Server) restart(grace time.Duration) error {
 	if err := s.run(); err != nil {
 		return err
 	}
-	if grace == 0 && !s.Kind.isProsody() {
+	if grace == 0 && !s.Kind.IsProsody() {
 		return s.restoreAccounts()
 	}
 	return nil

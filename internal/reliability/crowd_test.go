@@ -59,7 +59,7 @@ func TestRel_RoomCrowd(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
 		room := xmpp.MustParseJID(fmt.Sprintf("crowd%d@conference.%s", time.Now().UnixNano(), integration.Lean))
 		streams := streams
-		if kind := srv.Kind; text == "" && (kind == integration.Prosody || kind == integration.Prosody13) { // some 3,000 deliveries a second
+		if text == "" && srv.Kind.IsProsody() { // some 3,000 deliveries a second
 			streams /= 2
 		}
 		crowd(t, streams, each, room, func(int) xmpp.Config {

@@ -89,7 +89,7 @@ func drops(t *testing.T, srv *integration.Server) {
 	}
 	resumed, limit := shaken.sessions(xmpp.SessionResumed), time.Minute
 	if srv.Kind == integration.Ejabberd26 {
-		limit += cuts * 1200 * time.Millisecond
+		limit += cuts * time.Second
 	}
 	if took := time.Since(begin); took > limit {
 		t.Errorf("it took %v", took)

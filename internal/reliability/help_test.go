@@ -173,7 +173,7 @@ func (i *inbox) got(n int) bool {
 // window is how many messages are under way in one direction. Prosody's parser outlives the connection: what it has read of a stanza
 // when a reset takes the rest away spoils the session (docs/reliability.md). It reads 4 KiB at a time, so fewer are under way there.
 func window(srv *integration.Server) int {
-	if srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 {
+	if srv.Kind.IsProsody() {
 		return 12
 	}
 	return 60

@@ -19,9 +19,7 @@ func (b *bosh) passLost() {
 		return
 	}
 	r.answer, r.passed = &boshAnswer{root: etree.NewElement("body")}, true
-	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
-		b.process()
-	}
+	b.processAnswered()
 	if b.err == nil {
 		b.pump()
 	}

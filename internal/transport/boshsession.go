@@ -274,9 +274,7 @@ func (b *bosh) answered(r *boshRequest, a *boshAnswer) {
 	if r.answer = a; r.nudge != nil {
 		r.nudge.Stop()
 	}
-	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
-		b.process()
-	}
+	b.processAnswered()
 	b.passLost()
 	if b.err != nil {
 		return
@@ -298,9 +296,7 @@ func (b *bosh) giveUp() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open = slices.DeleteFunc(b.open, func(r *boshRequest) bool { return r.answer == nil })
-	for len(b.open) > 0 && b.err == nil {
-		b.process()
-	}
+	b.processAnswered()
 	b.finish(b.missing)
 }
 
@@ -319,6 +315,13 @@ func (b *bosh) arrivals(r *boshRequest, a *boshAnswer) {
 				b.repeat(o)
 			}
 		}
+	}
+}
+
+// processAnswered processes the requests up to the first that has no answer.
+func (b *bosh) processAnswered() {
+	for len(b.open) > 0 && b.open[0].answer != nil && b.err == nil {
+		b.process()
 	}
 }
 

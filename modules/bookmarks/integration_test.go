@@ -199,7 +199,7 @@ func TestIntegrationConversion(t *testing.T) {
 		must(t, native.Fetch(ctx))
 		t.Logf("%s: after a change by an older client: %s", srv.Kind, listOf(native.Bookmarks))
 		err := old.SetURL(ctx, bookmarks.URL{Name: "The play", URL: "https://example.org"})
-		if drops := srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13; drops != errors.Is(err, bookmarks.ErrNoURLs) || !drops && err != nil {
+		if drops := srv.Kind.IsProsody(); drops != errors.Is(err, bookmarks.ErrNoURLs) || !drops && err != nil {
 			t.Errorf("a web page: %v", err)
 		}
 		must(t, native.Set(ctx, bookmarks.Bookmark{JID: room("crypt")}))

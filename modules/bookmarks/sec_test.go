@@ -168,7 +168,7 @@ func TestSec_ORG09_OpenNode(t *testing.T) {
 			if method == bookmarks.MethodNative {
 				err = publish(bookmarks.NS, "trap@x.example", "<conference xmlns='urn:xmpp:bookmarks:1' autojoin='true'/>")
 			}
-			prosody := srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 // it says yes to the older form, which does not come here
+			prosody := srv.Kind.IsProsody() // it says yes to the older form, which does not come here
 			if !errors.Is(err, stanza.Forbidden) && (!prosody || method == bookmarks.MethodNative) {
 				t.Errorf("%v: a stranger publishes: %v", method, err)
 			}

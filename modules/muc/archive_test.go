@@ -220,18 +220,7 @@ func TestCatchUpInterrupted(t *testing.T) {
 		}
 	}
 	all += "\n" + ro.waitFor(t, fmt.Sprint("number ", n-1))
-	next := 0
-	for line := range strings.Lines(all) {
-		if text, ok := strings.CutPrefix(line, "Juliet: number "); ok {
-			if k := strings.Fields(text)[0]; k != fmt.Sprint(next) {
-				t.Fatalf("%s where %d was to come", k, next)
-			}
-			next++
-		}
-	}
-	if next != n {
-		t.Errorf("%d of %d", next, n)
-	}
+	wantNumbers(t, all, n)
 	t.Logf("%d catch-ups were told of", strings.Count(all, "caught up"))
 }
 

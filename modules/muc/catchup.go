@@ -162,9 +162,17 @@ func (r *Room) tellLocked(o overheard) (told bool) {
 
 // planLocked decides, for an attempt to join with the history from since on, whether the archive will be asked: where there is one, and something is known to go on from.
 func (r *Room) planLocked(a *attempt, since time.Time) {
-	if i := r.info; i != nil && i.Archive && i.StanzaIDs && !r.m.cfg.NoArchive && !since.IsZero() {
-		a.catch = &catchUp{after: r.last, since: since, done: make(chan struct{})}
+	if !since.IsZero() {
+		a.catch = r.newCatchUpLocked(since)
 	}
+}
+
+// newCatchUpLocked makes one that is to be begun, nil where no archive is to be asked.
+func (r *Room) newCatchUpLocked(since time.Time) *catchUp {
+	if i := r.info; i == nil || !i.Archive || !i.StanzaIDs || r.m.cfg.NoArchive {
+		return nil
+	}
+	return &catchUp{after: r.last, since: since, done: make(chan struct{})}
 }
 
 // beginLocked starts what was planned, when one is in the room.
@@ -184,14 +192,18 @@ func (r *Room) beginLocked(c *catchUp) {
 
 // recheckLocked has the archive say, after a resumed session, what came to nobody meanwhile.
 func (r *Room) recheckLocked() {
-	i := r.info
+	c := r.catch
 	switch {
-	case r.catch != nil:
-		if r.catch.whole, r.catch.again = true, true; r.catch.round != nil {
-			r.catch.round(errAgain)
+	case c != nil:
+		c.whole, c.again = true, true
+		if c.round != nil {
+			c.round(errAgain)
 		}
-	case r.state == StateJoined && r.live && r.last != "" && i != nil && i.Archive && i.StanzaIDs && !r.m.cfg.NoArchive:
-		r.beginLocked(&catchUp{after: r.last, since: r.told.Add(-overlap), whole: true, done: make(chan struct{})})
+	case r.state == StateJoined && r.live && r.last != "":
+		if c = r.newCatchUpLocked(r.told.Add(-overlap)); c != nil {
+			c.whole = true
+			r.beginLocked(c)
+		}
 	}
 }
 
@@ -221,14 +233,15 @@ func (r *Room) awaitCatchUp(ctx context.Context, s *xmpp.Stream) {
 // catchUp reads the archive until it meets what was held back.
 func (r *Room) catchUp(ctx context.Context, c *catchUp) {
 	result := CatchUp{After: c.after}
-	result.Err = r.readArchive(ctx, c)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c.again && result.Err == nil && r.catch == c {
-		r.mu.Unlock()
+	for {
 		result.Err = r.readArchive(ctx, c)
 		r.mu.Lock()
+		if !c.again || result.Err != nil || r.catch != c {
+			break
+		}
+		r.mu.Unlock()
 	}
+	defer r.mu.Unlock()
 	if r.catch != c || result.Err != nil && (ctx.Err() != nil || lostConnection(result.Err)) { // left, or about to: the next stay goes on here
 		return
 	}

@@ -227,3 +227,20 @@ func (g *guest) join(t testing.TB, room xmpp.JID, nick string, opts muc.JoinOpti
 	}
 	return r
 }
+
+// wantNumbers looks for Juliet's "number 0" to n-1 in what was heard: each once, in order.
+func wantNumbers(t testing.TB, heard string, n int) {
+	t.Helper()
+	next := 0
+	for line := range strings.Lines(heard) {
+		if text, ok := strings.CutPrefix(line, "Juliet: number "); ok {
+			if k := strings.Fields(text)[0]; k != fmt.Sprint(next) {
+				t.Fatalf("%s where %d was to come", k, next)
+			}
+			next++
+		}
+	}
+	if next != n {
+		t.Errorf("%d of %d", next, n)
+	}
+}

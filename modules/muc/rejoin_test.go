@@ -178,17 +178,9 @@ func TestRel_ResumedLoss(t *testing.T) {
 	}
 	say(1, always)
 	all += "\n" + ro.waitFor(t, fmt.Sprint("number ", n-1))
-	next := 0
-	for line := range strings.Lines(all) {
-		if text, ok := strings.CutPrefix(line, "Juliet: number "); ok {
-			if k := strings.Fields(text)[0]; k != fmt.Sprint(next) {
-				t.Fatalf("%s where %d was to come", k, next)
-			}
-			next++
-		}
-	}
-	if next != n || !b.Joined() {
-		t.Errorf("%d of %d, %v", next, n, b.State())
+	wantNumbers(t, all, n)
+	if !b.Joined() {
+		t.Error(b.State())
 	}
 }
 

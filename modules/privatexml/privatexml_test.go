@@ -245,7 +245,7 @@ func TestIntegration(t *testing.T) {
 // TestIntegrationUnsupported asks a domain without private storage, where there is one.
 func TestIntegrationUnsupported(t *testing.T) {
 	integration.Each(t, func(t *testing.T, srv *integration.Server) {
-		if srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13 {
+		if srv.Kind.IsProsody() {
 			return // every domain has it
 		}
 		p := privatexml.New(privatexml.Config{})

@@ -71,7 +71,7 @@ func TestIntegrationComponentHeld(t *testing.T) {
 			Component: true, JID: xmpp.MustParseJID(integration.ComponentFull), Credentials: xmpp.Password(integration.ComponentSecret),
 			Host: "127.0.0.1", Port: int(srv.Port(integration.Component)),
 		})
-		prosody := srv.Kind == integration.Prosody || srv.Kind == integration.Prosody13
+		prosody := srv.Kind.IsProsody()
 		if got := errors.Is(err, &xmpp.StreamError{Condition: "conflict"}); got != prosody || !prosody && err != nil {
 			t.Errorf("refused with %v", err)
 		}

@@ -49,7 +49,7 @@ func TestIntegration(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		for d := range drops {
-			if strings.HasPrefix(string(srv.Kind), "prosody") { // more than 4 KiB under way may spoil the session, see docs/reliability.md
+			if srv.Kind.IsProsody() { // more than 4 KiB under way may spoil the session, see docs/reliability.md
 				if err := a.m.WaitAcked(ctx); err != nil {
 					t.Fatal(err)
 				}
