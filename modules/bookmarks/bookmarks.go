@@ -95,6 +95,7 @@ type Bookmarks struct {
 	fetch   *fetch // under way
 	failed  error  // of the last fetch
 	events  uint64 // how many were heard
+	told    *told  // and is not seen in private storage yet
 	write   *write // under way
 	rooms   map[xmpp.JID]*visit
 }
@@ -169,7 +170,7 @@ func (b *Bookmarks) begin(s *xmpp.Stream) {
 		b.urls = nil
 	}
 	b.ctx, b.cancel = context.WithCancel(xmpp.ByModule(context.Background()))
-	b.started, b.method, b.guarded, b.has, b.failed = false, b.cfg.Method, false, false, nil
+	b.started, b.method, b.guarded, b.has, b.failed, b.told = false, b.cfg.Method, false, false, nil, nil
 }
 
 // end ends what goes on in the session.

@@ -22,8 +22,9 @@ type held struct {
 
 // content is a whole list.
 type content struct {
-	list map[xmpp.JID]held
-	urls []URL
+	list   map[xmpp.JID]held
+	urls   []URL
+	stored Storage // what the list was made of, where it is one of XEP-0048
 }
 
 // maxRounds is how often a list is read again because it was changed meanwhile.
@@ -137,6 +138,7 @@ func (b *Bookmarks) run(ctx context.Context, s *xmpp.Stream, f *fetch) {
 			b.has = true
 			b.applyLocked(s, c, first)
 			b.endFetchLocked(nil)
+			b.againLocked(s, c.stored)
 			s.Logger().Debug("bookmarks: the list has come", "method", method, "bookmarks", len(c.list))
 			b.notify(s, func(ctx context.Context, d Delegate) {
 				if d.Fetch != nil {
@@ -181,7 +183,7 @@ func (b *Bookmarks) read(ctx context.Context, s *xmpp.Stream) (Method, content, 
 }
 
 func contentOf(s Storage) content {
-	c := content{list: make(map[xmpp.JID]held, len(s.Bookmarks)), urls: s.URLs}
+	c := content{list: make(map[xmpp.JID]held, len(s.Bookmarks)), urls: s.URLs, stored: s}
 	for _, bookmark := range s.Bookmarks {
 		if len(c.list) < maxBookmarks {
 			c.list[bookmark.JID] = held{Bookmark: bookmark}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"time"
 
 	"github.com/go-xmppframework/xmpp"
 	"github.com/go-xmppframework/xmpp/modules/pubsub"
@@ -33,6 +34,9 @@ func (b *Bookmarks) event(s *xmpp.Stream, e pubsub.Event) {
 		return
 	}
 	b.events++
+	if e.Node == NSOld && b.method != MethodNative && b.method != MethodPEP {
+		b.told = toldBy(e)
+	}
 	switch {
 	case !b.has:
 		if b.failed != nil {
@@ -93,6 +97,59 @@ func (b *Bookmarks) storageEvent(s *xmpp.Stream, e pubsub.Event) {
 		b.write.pushedList(list)
 		b.applyLocked(s, contentOf(list), false)
 	}
+}
+
+// told is what the server says that the list at the node of XEP-0048 is now, which private storage may say only later (XEP-0411): ejabberd tells first and stores then.
+type told struct {
+	Storage
+	again   int // how often private storage was asked again
+	waiting bool
+}
+
+// toldBy is what an event tells, nil if that is no list.
+func toldBy(e pubsub.Event) *told {
+	if e.Kind != pubsub.ItemsEvent || len(e.Items) == 0 {
+		return new(told)
+	}
+	el, _ := storageIn(e.Items)
+	if list, ok := ParseStorage(el); ok {
+		return &told{Storage: list}
+	}
+	return nil
+}
+
+// How often, and after which time at first, private storage is asked again for what was told; it may have nothing to do with the node.
+const (
+	maxAgain   = 4
+	firstAgain = 250 * time.Millisecond
+)
+
+// againLocked asks for the list again after a while, if what was stored is not what was told.
+func (b *Bookmarks) againLocked(s *xmpp.Stream, stored Storage) {
+	t, ctx := b.told, b.ctx
+	switch {
+	case t == nil || t.waiting:
+		return
+	case t.again == maxAgain || stored.equal(t.Storage):
+		b.told = nil
+		return
+	}
+	t.waiting = true
+	pause := time.NewTimer(firstAgain << t.again)
+	t.again++
+	go func() {
+		defer pause.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if t.waiting = false; b.told == t && ctx.Err() == nil {
+			b.fetchLocked(s)
+		}
+	}()
 }
 
 func keys[V any](m map[xmpp.JID]V) iter.Seq[xmpp.JID] { return maps.Keys(m) }

@@ -114,3 +114,45 @@ func (c caller) BookmarksDidAdd(ctx context.Context, b *bookmarks.Bookmarks, x b
 func (caller) BookmarksDidUpdate(context.Context, *bookmarks.Bookmarks, bookmarks.Bookmark, bookmarks.Bookmark) {
 }
 func (caller) BookmarksDidRemove(context.Context, *bookmarks.Bookmarks, bookmarks.Bookmark) {}
+
+// TestReg_ToldBeforeStored: ejabberd tells of the list at the node before private storage, which it makes of that, says the same.
+func TestReg_ToldBeforeStored(t *testing.T) {
+	for _, m := range []bookmarks.Method{bookmarks.MethodPrivate, bookmarks.MethodBoth} {
+		t.Run(m.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, ctx := xmpptest.NewServer(t, forms[m]...), t.Context()
+				c, other := visit(t, srv, "juliet", options{noRooms: true}), visit(t, srv, "juliet", options{Config: bookmarks.Config{Method: bookmarks.MethodPrivate}, noRooms: true})
+				must(t, errors.Join(c.Wait(ctx), other.Wait(ctx)))
+				told := func(list string) {
+					t.Helper()
+					must(t, c.s.Inject(ctx, stanza.Raw(element(t, "<message xmlns='jabber:client' from='juliet@example.test'><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='storage:bookmarks'>"+
+						"<item id='current'><storage xmlns='storage:bookmarks'>"+list+"</storage></item></items></event></message>"))))
+					synctest.Wait()
+				}
+				told("<conference jid='garden@conference.example.test'/>")
+				c.has(t, "told", "")
+				must(t, c.Fetch(ctx))
+				c.has(t, "asked too early", "")
+				must(t, other.Set(ctx, bookmarks.Bookmark{JID: room("garden")}))
+				time.Sleep(5 * time.Second)
+				c.hears(t, "stored", "fetched", "fetched", "fetched", "+ garden", "fetched")
+				told("")
+				told("<conference jid='garden@conference.example.test' name='Garden'/>")
+				must(t, other.Set(ctx, bookmarks.Bookmark{JID: room("garden"), Name: "Garden"}))
+				time.Sleep(5 * time.Second)
+				c.has(t, "told twice, stored once", "garden name=Garden")
+				c.take()
+				before := c.s.Stats().StanzasSent
+				told("<url url='https://example.org'/>")
+				time.Sleep(time.Hour)
+				c.has(t, "told, but not so", "garden name=Garden")
+				if n := c.s.Stats().StanzasSent - before; n > 10 {
+					t.Errorf("asked %d times for what does not come", n)
+				}
+				told("<url url='https://example.org'/>")
+				c.s.Disconnect()
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
