@@ -122,7 +122,9 @@ func TestTimers(t *testing.T) {
 		{"never paused", chatstates.Config{PausedAfter: -1}, "0s composing, 2m0s inactive"},
 		{"never", chatstates.Config{PausedAfter: -1, InactiveAfter: -1}, "0s composing"},
 		{"gone only", chatstates.Config{PausedAfter: -1, InactiveAfter: -1, GoneAfter: time.Hour}, "0s composing, 1h0m0s gone"},
-		{"gone before inactive", chatstates.Config{GoneAfter: time.Minute}, "0s composing, 5s paused, 2m0s inactive, 2m0s gone"},
+		{"gone before inactive", chatstates.Config{GoneAfter: time.Minute}, "0s composing, 5s paused, 1m0s gone"},
+		{"two at once", chatstates.Config{PausedAfter: 2 * time.Minute, GoneAfter: 10 * time.Minute}, "0s composing, 2m0s inactive, 10m0s gone"},
+		{"three at once", chatstates.Config{PausedAfter: time.Hour, InactiveAfter: time.Hour, GoneAfter: time.Hour}, "0s composing, 1h0m0s gone"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			run(t, tt.cfg, func(t *testing.T, c *client) {

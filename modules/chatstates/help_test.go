@@ -117,6 +117,7 @@ func (c *client) said(what, want string) {
 	c.t.Helper()
 	m, err := stanza.MessageFrom(c.peer.Next())
 	must(c.t, err)
+	synctest.Wait() // until who has sent it knows that
 	got := m.To().String()
 	if m.HasBody() {
 		got += " body"

@@ -35,17 +35,18 @@ func (c *ChatStates) wantLocked(v *conversation, want State) {
 	c.scheduleLocked(v)
 }
 
-// next is what the user does when nothing is heard of him, and since when; "" if nothing follows.
-func (v *conversation) next(cfg Config) (State, time.Duration) {
+// next is what the user does first when nothing is heard of him, and since when; "" if nothing follows.
+func (v *conversation) next(cfg Config) (state State, after time.Duration) {
 	switch {
 	case v.want == Composing && cfg.PausedAfter >= 0:
-		return Paused, cfg.PausedAfter
+		state, after = Paused, cfg.PausedAfter
 	case (v.want == Composing || v.want == Paused || v.want == Active) && cfg.InactiveAfter >= 0:
-		return Inactive, cfg.InactiveAfter
-	case v.want != "" && v.want != Gone && cfg.GoneAfter > 0 && !v.room:
+		state, after = Inactive, cfg.InactiveAfter
+	}
+	if v.want != "" && v.want != Gone && cfg.GoneAfter > 0 && !v.room && (state == "" || cfg.GoneAfter <= after) {
 		return Gone, cfg.GoneAfter
 	}
-	return "", 0
+	return state, after
 }
 
 func (c *ChatStates) scheduleLocked(v *conversation) {
@@ -81,8 +82,8 @@ func (c *ChatStates) elapsed(v *conversation) {
 		c.mu.Unlock()
 		return
 	}
-	if state, after := v.next(c.cfg); state != "" && time.Since(v.since) >= after {
-		v.want = state
+	for state, after := v.next(c.cfg); state != "" && time.Since(v.since) >= after; state, after = v.next(c.cfg) {
+		v.want = state // of those that are due at once the last is said
 	}
 	c.scheduleLocked(v)
 	c.mu.Unlock()
