@@ -2,10 +2,12 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/go-xmppframework/xmpp"
+	"github.com/go-xmppframework/xmpp/stanza"
 )
 
 // Config is how an account logs in at the server: with STARTTLS, on a stream of its own.
@@ -29,7 +31,8 @@ func (s *Server) ClientAt(t testing.TB, domain string, setup ...func(*xmpp.Strea
 	return s.Login(t, s.Config(s.NewAccountAt(t, domain)), setup...)
 }
 
-// Login makes a stream and logs it in, within 20 s. setup and the end are as with Client.
+// Login makes a stream and logs it in, within 20 s, and waits until the server has taken its presence: what others send to the account before that may be kept
+// for a client that is to come. setup and the end are as with Client.
 func (s *Server) Login(t testing.TB, cfg xmpp.Config, setup ...func(*xmpp.Stream)) *xmpp.Stream {
 	t.Helper()
 	stream, err := xmpp.New(cfg)
@@ -44,6 +47,10 @@ func (s *Server) Login(t testing.TB, cfg xmpp.Config, setup ...func(*xmpp.Stream
 	defer cancel()
 	if err := stream.Login(ctx); err != nil {
 		t.Fatalf("%s at %s: %v", cfg.JID, s.Kind, err)
+	}
+	refusal := (*stanza.Error)(nil)
+	if _, err := stream.SendIQ(ctx, stanza.NewIQ(stanza.Get, xmpp.JID{}, stanza.New("ping", "urn:xmpp:ping"))); err != nil && !errors.As(err, &refusal) {
+		t.Fatalf("%s at %s, after the login: %v", cfg.JID, s.Kind, err)
 	}
 	return stream
 }

@@ -77,7 +77,7 @@ func (b *Bookmarks) join(ctx context.Context, s *xmpp.Stream, m *muc.MUC, bookma
 		case ctx.Err() != nil, errors.As(err, &lost), errors.Is(err, xmpp.ErrClosed), errors.Is(err, xmpp.ErrInvalidState):
 			return false
 		case err == nil:
-			b.notify(s, func(ctx context.Context, d Delegate) {
+			b.tell(s, func(ctx context.Context, d Delegate) {
 				if d.AutoJoin != nil {
 					d.AutoJoin.BookmarksDidAutoJoin(ctx, b, bookmark, room)
 				}
@@ -85,7 +85,7 @@ func (b *Bookmarks) join(ctx context.Context, s *xmpp.Stream, m *muc.MUC, bookma
 			return false
 		}
 		retries := errors.As(err, &je) && je.Temporary()
-		b.notify(s, func(ctx context.Context, d Delegate) {
+		b.tell(s, func(ctx context.Context, d Delegate) {
 			if d.AutoJoin != nil {
 				d.AutoJoin.BookmarksDidNotAutoJoin(ctx, b, bookmark, err, retries)
 			}
@@ -100,6 +100,13 @@ func (b *Bookmarks) join(ctx context.Context, s *xmpp.Stream, m *muc.MUC, bookma
 			return false
 		}
 	}
+}
+
+// tell notifies after what led to the visit has been told.
+func (b *Bookmarks) tell(s *xmpp.Stream, f func(ctx context.Context, d Delegate)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notify(s, f)
 }
 
 // attempt is one try to join. A room that is joined already, under whatever nickname, is left alone.
@@ -154,7 +161,7 @@ func (b *Bookmarks) leave(ctx context.Context, s *xmpp.Stream, m *muc.MUC, old B
 		s.Logger().Debug("bookmarks: the room has not confirmed that it was left", "room", old.JID, "err", err)
 	}
 	if was {
-		b.notify(s, func(ctx context.Context, d Delegate) {
+		b.tell(s, func(ctx context.Context, d Delegate) {
 			if d.AutoJoin != nil {
 				d.AutoJoin.BookmarksDidAutoLeave(ctx, b, old, room)
 			}

@@ -59,28 +59,25 @@ func (b *Bookmarks) Wait(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	has, f, failed := b.has, b.fetch, b.failed
-	b.mu.Unlock()
-	switch {
-	case has:
-		return nil
-	case f != nil:
-		return wait(ctx, s, f)
-	case failed != nil:
-		return failed
+	for asked := false; ; asked = true {
+		b.mu.Lock()
+		has, f, failed := b.has, b.fetch, b.failed
+		b.mu.Unlock()
+		switch {
+		case has:
+			return nil
+		case f != nil:
+			return wait(ctx, s, f)
+		case failed != nil:
+			return failed
+		case asked:
+			return errNotAsked
+		}
+		if err := s.Await(xmpp.NoWait, nil); !errors.Is(err, context.Canceled) {
+			return err // there is no session
+		}
+		b.start(s) // who has heard of the session before this module has
 	}
-	if err := s.Await(xmpp.NoWait, nil); !errors.Is(err, context.Canceled) {
-		return err // there is no session
-	}
-	b.start(s) // who has heard of the session before this module has
-	b.mu.Lock()
-	f = b.fetch
-	b.mu.Unlock()
-	if f == nil {
-		return errNotAsked
-	}
-	return wait(ctx, s, f)
 }
 
 func wait(ctx context.Context, s *xmpp.Stream, f *fetch) error {

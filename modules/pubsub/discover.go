@@ -37,7 +37,7 @@ type NodeInfo struct {
 
 // Nodes goes through the nodes of a service (XEP-0060 section 5.2), or those of a collection, and asks for a page when it comes to it. The zero address is the own account,
 // the empty name the first level. page may be the zero value; services that do not know pages give all at once.
-// What the server shows depends on who asks. The errors are those of [rsm.Items].
+// What the server shows depends on who asks, and may not be all: ejabberd shows 100 nodes, or as many as its max_nodes_discoitems says. The errors are those of [rsm.Items].
 func (p *PubSub) Nodes(ctx context.Context, service xmpp.JID, collection string, page rsm.Request) iter.Seq2[NodeRef, error] {
 	return discoItems(ctx, p, service, collection, page, func(e *etree.Element) (r NodeRef, ok bool) {
 		j, err := xmpp.ParseJID(stanza.AttrOr(e, "jid", ""))
