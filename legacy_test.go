@@ -225,7 +225,7 @@ func beforeSASL(t *testing.T, addr string, said *heard) (host string, port int) 
 			return
 		}
 		wg.Go(func() {
-			_, _ = io.Copy(io.MultiWriter(server, said), client)
+			_, _ = io.Copy(io.MultiWriter(said, server), client)
 			_ = server.Close()
 		})
 		features, buf := "", make([]byte, 64<<10)
