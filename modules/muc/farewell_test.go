@@ -3,7 +3,9 @@ package muc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,4 +152,47 @@ func TestIntegrationJoinAgain(t *testing.T) {
 			t.Errorf("afterwards: %v, %d occupants", err, a.Len())
 		}
 	})
+}
+
+// TestReg_LostWhileRejoining: a session that ends while rooms are about to let us in again is not told as if we had left, and the next one comes back.
+func TestReg_LostWhileRejoining(t *testing.T) {
+	const rooms = 16 // that are joined at a time
+	var slow atomic.Bool
+	srv := xmpptest.NewServer(t, xmpptest.WithRooms(xmpptest.Rooms{}), xmpptest.WithoutStreamManagement(), xmpptest.WithHandler(func(from xmpp.JID, e *etree.Element, send func(string)) bool {
+		to := stanza.AttrOr(e, "to", "")
+		if e.Tag != "presence" || !slow.Load() || !strings.Contains(to, "/Romeo") {
+			return false
+		}
+		send("<presence from='" + to + "' to='" + from.String() + "'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/><status code='110'/></x></presence>")
+		return true // and neither history nor subject
+	}))
+	ro := visit(t, srv, "romeo", muc.Config{})
+	var all []*muc.Room
+	for n := range rooms {
+		all = append(all, ro.join(t, srv.Room(fmt.Sprint("room", n)), "Romeo", muc.JoinOptions{}))
+	}
+	for range 20 {
+		slow.Store(true)
+		ro.s.Disconnect()
+		must(t, ro.s.Login(t.Context()))
+		for _, r := range all {
+			for !r.Joined() {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		slow.Store(false)
+		srv.Kill(ro.s.MyJID())
+		for ro.s.IsConnected() {
+			time.Sleep(time.Millisecond)
+		}
+		must(t, ro.s.Login(t.Context()))
+		for _, r := range all {
+			for !r.Joined() {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if got := ro.take(t); strings.Contains(got, "left: left") {
+			t.Fatalf("lost, and told\n%s", got)
+		}
+	}
 }

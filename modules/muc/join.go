@@ -59,8 +59,9 @@ const askAgain = 3 * time.Second
 
 // attempt is one try to be let in.
 type attempt struct {
-	id      string // of the presence that asks
-	nick    string // canonical
+	id      string          // of the presence that asks
+	nick    string          // canonical
+	session context.Context // in which it was begun; nil if there was none yet
 	sent    bool
 	rejoin  bool
 	exists  bool          // the room is known to be there
@@ -139,7 +140,7 @@ func (r *Room) enter(ctx context.Context, s *xmpp.Stream, nick string, opts Join
 		}
 		return r.ChangeNick(ctx, nick)
 	}
-	a := &attempt{id: s.GenerateUUID(), nick: jid.Resource(), rejoin: rejoin, in: make(chan struct{}), ready: make(chan struct{}), settled: make(chan struct{})}
+	a := &attempt{id: s.GenerateUUID(), nick: jid.Resource(), session: r.m.sessionCtx(), rejoin: rejoin, in: make(chan struct{}), ready: make(chan struct{}), settled: make(chan struct{})}
 	r.attempt, r.state, r.nick, r.opts, r.live = a, StateJoining, a.nick, opts, false
 	if opts.Presence != nil {
 		r.presence = opts.Presence.Copy()
@@ -307,21 +308,28 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza
 	return p, nil
 }
 
-// giveUp takes back an attempt that may have succeeded meanwhile, and returns its error.
+// giveUp takes back an attempt that may have succeeded meanwhile, and returns its error. One that ends with the session is left to [Room.lost]:
+// nothing is to be taken back, and the next session, in which we may be in the room by now, must not hear of it.
 func (r *Room) giveUp(s *xmpp.Stream, a *attempt, jid xmpp.JID, e *JoinError) *JoinError {
 	r.mu.Lock()
-	if r.attempt == a && a.err == nil {
-		if r.state == StateJoined {
-			jid, _ = r.jid.WithResource(r.nick)
-			want := r.want
-			r.want = false
-			r.leftLocked(Departure{Reason: ReasonLeft})
-			r.want = want
-		}
-		a.err = e
-		r.endLocked(a)
-		r.partLocked(a)
+	switch {
+	case a.err != nil:
+		e = a.err
+		fallthrough
+	case a.session != nil && a.session.Err() != nil, lostConnection(e.Reason):
+		r.mu.Unlock()
+		return e
 	}
+	if r.state == StateJoined {
+		jid, _ = r.jid.WithResource(r.nick)
+		want := r.want
+		r.want = false
+		r.leftLocked(Departure{Reason: ReasonLeft})
+		r.want = want
+	}
+	a.err = e
+	r.endLocked(a)
+	r.partLocked(a)
 	r.mu.Unlock()
 	_ = s.Send(xmpp.NoWait, stanza.NewPresence(stanza.Unavailable, jid))
 	return e

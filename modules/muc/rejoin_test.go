@@ -297,11 +297,14 @@ func TestRel_RoomDisconnects(t *testing.T) {
 					done <- nil
 				}()
 			}
+			killed := xmpp.JID{}
 			for range kills {
 				time.Sleep(7 * time.Millisecond)
-				for _, full := range srv.Sessions("romeo") {
-					srv.Kill(full)
+				for killed == ro.s.MyJID() || !ro.s.IsAuthenticated() {
+					time.Sleep(time.Millisecond)
 				}
+				killed = ro.s.MyJID()
+				srv.Kill(killed)
 			}
 			for range senders {
 				must(t, <-done)
