@@ -14,9 +14,9 @@ MODULES     = . bench storage/sqlstore modules/serverless examples/roombot
 
 XMPPJS      = internal/interop/clients/xmppjs
 
-.PHONY: compatibility test tools check servers interop-tools unit store-test serverless-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
+.PHONY: compatibility test tools check servers interop-tools unit rest store-test serverless-test examples-test fuzz soak examples bench-tools bench-test bench bench-quick
 
-test: tools check servers interop-tools unit store-test serverless-test examples examples-test bench-test fuzz
+test: tools check servers interop-tools unit rest fuzz
 
 # need COMMANDS, PACKAGES: installs the packages if a command is missing and root may; what is missing all the same says so itself.
 need = @for c in $(1); do command -v $$c >/dev/null && continue; \
@@ -46,7 +46,11 @@ $(XMPPJS)/node_modules/.package-lock.json: $(XMPPJS)/package-lock.json
 BUSY = . ./internal/compat ./internal/integration ./internal/interop ./internal/reliability
 unit:
 	$(GO) test -race -shuffle=on -p 1 -parallel 3 -timeout 20m $(BUSY)
-	$(GO) test -race -shuffle=on -p 2 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(BUSY))")
+	$(GO) test -race -shuffle=on -p 3 -timeout 20m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(BUSY))")
+
+# What is not of the module itself, by twos: the stores compute, and the others mostly wait.
+rest:
+	$(MAKE) -j2 --output-sync=target store-test serverless-test examples examples-test bench-test
 
 examples:
 	$(GO) run ./examples/quickstart

@@ -118,8 +118,9 @@ func (s *score) DidReceiveMessage(_ context.Context, _ *xmpp.Stream, m *stanza.M
 	})
 }
 
-func (s *score) received() int {
+// behind reports whether messages, or what is told of them, are still on their way.
+func (s *score) behind(messages int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.got)
+	return len(s.got) < messages || s.acked < s.ends[xmpp.ReceiptAcked]
 }

@@ -53,8 +53,8 @@ func (s *score) await(ctx context.Context, receipts []*xmpp.Receipt) error {
 		}
 		s.settled(state)
 	}
-	// The server has all of it now. What is on its way to the receiver takes a moment.
-	for end := time.Now().Add(patience); s.received() < len(receipts) && time.Now().Before(end); {
+	// The server has all of it now. What is on its way to the receiver, or told of by a callback, takes a moment.
+	for end := time.Now().Add(patience); s.behind(len(receipts)) && time.Now().Before(end); {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-ctx.Done():
