@@ -133,6 +133,7 @@ func FuzzSerialize(f *testing.F) {
 	f.Add(uint64(1), "a b message urn:x ]]> <&>'\" \t\n\r é")
 	f.Add(uint64(2), "x y jabber:client stream a:b \x00 \xff \uFFFE")
 	f.Add(uint64(3), "xml xmlns p q http://www.w3.org/2000/xmlns/ http://www.w3.org/XML/1998/namespace")
+	f.Add(uint64(30), "xmlns") // of an attribute's namespace
 	f.Add(uint64(4), "body body body to from id -a .b 0 ·c à")
 	f.Fuzz(func(t *testing.T, seed uint64, text string) {
 		words := append(strings.Split(text, " "), "a", "b", "c", "d", "p", "urn:x", "q w")

@@ -186,15 +186,20 @@ func goEvents(data []byte) ([]string, error) {
 	}
 }
 
-// flatten makes white space in attribute values and namespaces alike: encoding/xml does not normalize it.
+// flatten makes white space in attribute values and namespaces alike, which encoding/xml does not normalize,
+// and leaves out the attributes of a namespace "xmlns", which it does not tell from declarations.
 func flatten(events []string) []string {
-	out := slices.Clone(events)
-	for i, e := range out {
-		if e[0] == 'S' && strings.HasSuffix(e, "\x01xmlns") {
-			out[i] = "Sxmlns" // an element of that name has no namespace in encoding/xml
-		} else if e[0] != 'T' {
-			out[i] = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace(e)
+	var out []string
+	for _, e := range events {
+		switch {
+		case strings.HasPrefix(e, "Axmlns\x01"):
+			continue
+		case e[0] == 'S' && strings.HasSuffix(e, "\x01xmlns"):
+			e = "Sxmlns" // an element of that name has no namespace in encoding/xml
+		case e[0] != 'T':
+			e = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ").Replace(e)
 		}
+		out = append(out, e)
 	}
 	return out
 }
