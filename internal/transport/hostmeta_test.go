@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -344,6 +346,7 @@ func TestSec_TLS09_Certificate(t *testing.T) {
 func FuzzHostMeta(f *testing.F) {
 	f.Add([]byte(xrd(relBOSH, "https://a.test/", relWebSocket, "wss://b.test/ws")), "example.test")
 	f.Add([]byte(jrd(relBOSH, "https://a.test/", relWebSocket, "wss://169.254.169.254/")), "example.test")
+	f.Add([]byte(jrd(relBOSH, "https://a.test/", relWebSocket, "wss://169.254.nections")), "example.test")
 	f.Add([]byte(jrd(relBOSH, "http://[::1]:80/", relWebSocket, "ws://2130706433/")), "localhost")
 	f.Fuzz(func(t *testing.T, doc []byte, domain string) {
 		for _, read := range []func([]byte) ([]hostMetaLink, error){readXRD, readJRD} {
@@ -357,7 +360,12 @@ func FuzzHostMeta(f *testing.F) {
 					t.Errorf("%d links", len(list))
 				}
 				for _, l := range list {
-					if !strings.HasPrefix(lowerASCII(l), scheme) || !localHost(domain) && strings.Contains(l, "//169.254") {
+					u, err := url.Parse(l)
+					if err != nil {
+						t.Fatalf("kept %q: %v", l, err)
+					}
+					ip, err := netip.ParseAddr(u.Hostname()) // what begins like an address may be a name
+					if !strings.HasPrefix(lowerASCII(l), scheme) || !localHost(domain) && err == nil && ip.IsLinkLocalUnicast() {
 						t.Errorf("kept %q", l)
 					}
 				}
