@@ -352,7 +352,7 @@ func lossy(t *testing.T, srv *integration.Server, got []string, n int, more func
 		}
 	}
 	got = once(got)
-	if srv.Kind == integration.Ejabberd || srv.Kind == integration.Ejabberd26 {
+	if !srv.Kind.IsProsody() {
 		return got
 	}
 	at := -1

@@ -29,6 +29,7 @@ func ParseKind(name string) (Kind, error) {
 	return "", fmt.Errorf("integration: no server kind %q; there are %v", name, Kinds())
 }
 
+// IsProsody reports whether it is one of the versions of Prosody; the others are ejabberd.
 func (k Kind) IsProsody() bool { return k == Prosody || k == Prosody13 }
 
 // wanted returns the kinds that XMPP_SERVERS leaves.

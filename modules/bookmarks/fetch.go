@@ -135,7 +135,9 @@ func (b *Bookmarks) run(ctx context.Context, s *xmpp.Stream, f *fetch) {
 			b.has = true
 			b.applyLocked(s, c, first)
 			b.endFetchLocked(nil)
-			b.againLocked(s, c.stored)
+			if method == MethodPrivate || method == MethodBoth {
+				b.againLocked(s, c.stored)
+			}
 			s.Logger().Debug("bookmarks: the list has come", "method", method, "bookmarks", len(c.list))
 			b.notify(s, func(ctx context.Context, d Delegate) {
 				if d.Fetch != nil {

@@ -114,7 +114,7 @@ func TestIntegration(t *testing.T) {
 		}
 		must(t, there.Fetch(ctx))
 		there.has(t, "purged", "")
-		if srv.Kind != integration.Ejabberd && srv.Kind != integration.Ejabberd26 { // which tell nobody of that
+		if srv.Kind.IsProsody() { // which tell nobody of that
 			here.comes(t, "purged", "")
 		}
 		must(t, here.Set(ctx, bookmarks.Bookmark{JID: room("crypt")}))
@@ -236,7 +236,7 @@ func TestIntegrationAutoJoin(t *testing.T) {
 		f, err := secret.ConfigurationForm(ctx)
 		must(t, err)
 		submit := f.Submit().Set("muc#roomconfig_roomsecret", "tomb")
-		if srv.Kind == integration.Ejabberd || srv.Kind == integration.Ejabberd26 {
+		if !srv.Kind.IsProsody() {
 			submit.Set("muc#roomconfig_passwordprotectedroom", "1")
 		}
 		f, err = submit.Form()

@@ -34,8 +34,11 @@ func (b *Bookmarks) event(s *xmpp.Stream, e pubsub.Event) {
 		return
 	}
 	b.events++
-	if e.Node == NSOld && b.method != MethodNative && b.method != MethodPEP {
-		b.told = toldBy(e)
+	if e.Node == NSOld && b.method != MethodPEP {
+		b.told = nil
+		if list, ok, _ := listIn(e); ok {
+			b.told = &told{Storage: list}
+		}
 	}
 	switch {
 	case !b.has:
@@ -82,21 +85,25 @@ func (b *Bookmarks) nativeEvent(s *xmpp.Stream, e pubsub.Event) {
 
 // storageEvent is a new list of XEP-0048.
 func (b *Bookmarks) storageEvent(s *xmpp.Stream, e pubsub.Event) {
-	if e.Kind != pubsub.ItemsEvent || len(e.Items) == 0 {
-		b.write.pushedList(Storage{})
-		b.applyLocked(s, content{}, false)
-		return
-	}
-	el, err := storageIn(e.Items)
+	list, ok, err := listIn(e)
 	switch {
 	case err != nil:
-	case el == nil:
+	case !ok:
 		b.fetchLocked(s)
 	default:
-		list, _ := ParseStorage(el)
 		b.write.pushedList(list)
 		b.applyLocked(s, contentOf(list), false)
 	}
+}
+
+// listIn is the list of XEP-0048 that an event tells: the empty one if it is gone. ok is false if the event does not say what the list is, err that it is none.
+func listIn(e pubsub.Event) (list Storage, ok bool, err error) {
+	if e.Kind != pubsub.ItemsEvent || len(e.Items) == 0 {
+		return list, true, nil
+	}
+	el, err := storageIn(e.Items)
+	list, ok = ParseStorage(el)
+	return list, ok, err
 }
 
 // told is what the server says that the list at the node of XEP-0048 is now, which private storage may say only later (XEP-0411): ejabberd tells first and stores then.
@@ -104,18 +111,6 @@ type told struct {
 	Storage
 	again   int // how often private storage was asked again
 	waiting bool
-}
-
-// toldBy is what an event tells, nil if that is no list.
-func toldBy(e pubsub.Event) *told {
-	if e.Kind != pubsub.ItemsEvent || len(e.Items) == 0 {
-		return new(told)
-	}
-	el, _ := storageIn(e.Items)
-	if list, ok := ParseStorage(el); ok {
-		return &told{Storage: list}
-	}
-	return nil
 }
 
 // How often, and after which time at first, private storage is asked again for what was told; it may have nothing to do with the node.

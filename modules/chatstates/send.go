@@ -82,8 +82,12 @@ func (c *ChatStates) elapsed(v *conversation) {
 		c.mu.Unlock()
 		return
 	}
-	for state, after := v.next(c.cfg); state != "" && time.Since(v.since) >= after; state, after = v.next(c.cfg) {
-		v.want = state // of those that are due at once the last is said
+	for { // of those that are due at once the last is said
+		state, after := v.next(c.cfg)
+		if state == "" || time.Since(v.since) < after {
+			break
+		}
+		v.want = state
 	}
 	c.scheduleLocked(v)
 	c.mu.Unlock()

@@ -312,11 +312,11 @@ func (r *Room) joinPresence(a *attempt, jid xmpp.JID, opts JoinOptions) (*stanza
 // nothing is to be taken back, and the next session, in which we may be in the room by now, must not hear of it.
 func (r *Room) giveUp(s *xmpp.Stream, a *attempt, jid xmpp.JID, e *JoinError) *JoinError {
 	r.mu.Lock()
-	switch {
-	case a.err != nil:
-		e = a.err
-		fallthrough
-	case a.session != nil && a.session.Err() != nil, lostConnection(e.Reason):
+	if err := a.err; err != nil { // whoever has ended it has seen to the rest
+		r.mu.Unlock()
+		return err
+	}
+	if a.session != nil && a.session.Err() != nil || lostConnection(e.Reason) {
 		r.mu.Unlock()
 		return e
 	}
